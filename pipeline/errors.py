@@ -1,0 +1,68 @@
+"""What can go wrong, as a tree. A fault class decides whether trying again can help.
+
+    PipelineError
+    ├── InputMissing      the video (or weights, or truth) is not where the URI says
+    ├── DecodeCorrupt     it is there and cannot be decoded
+    ├── PromptInvalid     a prompt does not fit the video it is for
+    ├── OutOfGpuMemory    the accelerator's memory is full
+    ├── WeightsError      weights that do not fit the architecture, or can't be had
+    ├── ManifestError     faults in the manifest; carries all of them
+    ├── FingerprintChanged  the run folder holds results of other inputs or another config
+    └── StorageError      the run folder cannot be read or written
+"""
+
+from enum import Enum
+
+
+class FaultClass(str, Enum):
+    """Why a shard failed; stored in reports and in quarantine."""
+
+    INPUT_MISSING = "input_missing"
+    DECODE_CORRUPT = "decode_corrupt"
+    PROMPT_INVALID = "prompt_invalid"
+    OOM_GPU = "oom_gpu"
+    OOM_HOST = "oom_host"
+    CRASH_SIGNAL = "crash_signal"
+    STORAGE = "storage"
+    WEIGHTS = "weights"
+    BUG = "bug"
+
+
+class PipelineError(Exception):
+    """Base of all errors this project raises on purpose."""
+
+    fault_class = FaultClass.BUG
+
+
+class InputMissing(PipelineError):
+    fault_class = FaultClass.INPUT_MISSING
+
+
+class DecodeCorrupt(PipelineError):
+    fault_class = FaultClass.DECODE_CORRUPT
+
+
+class PromptInvalid(PipelineError):
+    fault_class = FaultClass.PROMPT_INVALID
+
+
+class OutOfGpuMemory(PipelineError):
+    fault_class = FaultClass.OOM_GPU
+
+
+class WeightsError(PipelineError):
+    fault_class = FaultClass.WEIGHTS
+
+
+class StorageError(PipelineError):
+    fault_class = FaultClass.STORAGE
+
+
+class FingerprintChanged(PipelineError):
+    """Finished work in the run folder was made from something else."""
+
+
+class ManifestError(PipelineError):
+    """Everything that is wrong with a manifest, one line a fault."""
+
+    fault_class = FaultClass.PROMPT_INVALID

@@ -1,0 +1,219 @@
+"""Nouns that cross borders between packages. They are frozen, and a wrong one cannot exist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from pipeline.errors import FaultClass
+
+
+@dataclass(frozen=True)
+class Rle:
+    """A mask as COCO compressed run lengths."""
+
+    size_hw: tuple[int, int]  # pixels
+    counts: bytes
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt of one object on one frame: points, a box, a box with points, or a mask.
+
+    The frame is given by exactly one of `frame_index` and `time_seconds`. Coordinates are
+    pixels of the displayed frame, x to the right, y down.
+    """
+
+    object_id: int  # the caller's name for the object, from 1
+    frame_index: int | None = None  # from 0, in display order
+    time_seconds: float | None = None  # the frame on show at that time
+    points_xy: tuple[tuple[float, float], ...] = ()
+    point_labels: tuple[int, ...] = ()  # one a point: 1 on the object, 0 not
+    box_xyxy: tuple[float, float, float, float] | None = None
+    mask: Rle | None = None
+    label: str | None = None  # class name, carried into the output
+
+    def __post_init__(self):
+        for problem in prompt_problems(self):
+            raise ValueError(f"prompt of object {self.object_id}: {problem}")
+
+
+@dataclass(frozen=True)
+class PromptProblem:
+    """One reason why a prompt is refused, by manifest column."""
+
+    column: str
+    found: str
+    allowed: str
+
+    def __str__(self):
+        return f"{self.column} is {self.found}, allowed: {self.allowed}"
+
+
+def prompt_problems(prompt: Prompt) -> list[PromptProblem]:
+    """Return all that is wrong with a prompt taken alone, without its video."""
+    return [
+        PromptProblem(column, found, allowed)
+        for wrong, column, found, allowed in _prompt_rules(prompt)
+        if wrong
+    ]
+
+
+def _prompt_rules(p: Prompt):
+    """Yield (is broken, column, found, allowed) for each rule."""
+    has_points, has_box, has_mask = bool(p.points_xy), p.box_xyxy is not None, p.mask is not None
+    coordinates = [c for xy in p.points_xy for c in xy] + list(p.box_xyxy or ())
+    yield p.object_id < 1, "object_id", str(p.object_id), "1 or more"
+    yield (
+        (p.frame_index is None) == (p.time_seconds is None),
+        "frame_index",
+        f"{p.frame_index} with time_seconds {p.time_seconds}",
+        "exactly one of frame_index and time_seconds",
+    )
+    yield (p.frame_index or 0) < 0, "frame_index", str(p.frame_index), "0 or more"
+    yield (
+        p.time_seconds is not None and not (0 <= p.time_seconds < float("inf")),
+        "time_seconds",
+        str(p.time_seconds),
+        "a finite number of seconds, 0 or more",
+    )
+    yield (
+        not (has_points or has_box or has_mask),
+        "points_xy",
+        "no points, no box_xyxy and no mask_rle",
+        "points, a box, a box with points, or a mask",
+    )
+    yield has_mask and (has_points or has_box), "mask_rle", "a mask beside points or a box", "a mask alone"
+    yield (
+        len(p.points_xy) != len(p.point_labels),
+        "point_labels",
+        f"{len(p.point_labels)} labels for {len(p.points_xy)} points",
+        "one label a point",
+    )
+    yield (
+        any(label not in (0, 1) for label in p.point_labels),
+        "point_labels",
+        str(list(p.point_labels)),
+        "1 (on the object) and 0 (not on it)",
+    )
+    yield (
+        not all(np.isfinite(coordinates)),
+        "box_xyxy" if has_box else "points_xy",
+        str(coordinates),
+        "finite pixel coordinates",
+    )
+    yield (
+        has_box and not (p.box_xyxy[0] < p.box_xyxy[2] and p.box_xyxy[1] < p.box_xyxy[3]),
+        "box_xyxy",
+        str(p.box_xyxy),
+        "x0 < x1 and y0 < y1",
+    )
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The unit of work, retry and doneness: one video, or one object group of it."""
+
+    id: str  # unique in the run, safe as a file name
+    video_id: str
+    video_uri: str
+    prompts: tuple[Prompt, ...]
+    num_frames_hint: int = 0  # by the container; for ordering and progress, never trusted
+
+    def __post_init__(self):
+        if not self.prompts:
+            raise ValueError(f"shard {self.id}: at least one prompt is needed")
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        return tuple(sorted({prompt.object_id for prompt in self.prompts}))
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """Class name by object id, for the objects that have one."""
+        return {p.object_id: p.label for p in self.prompts if p.label is not None}
+
+    @property
+    def cost(self) -> int:
+        """Roughly how long it takes, in object-frames."""
+        return max(1, self.num_frames_hint) * len(self.object_ids)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded frame, as displayed: rotation applied, pixels square."""
+
+    index: int  # from 0, in display order
+    time_seconds: float  # presentation time
+    image: np.ndarray  # (height, width, 3) uint8 RGB; may be smaller than the video
+    video_size_hw: tuple[int, int]  # the video's own size, that masks come back at
+
+    def __post_init__(self):
+        if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
+            raise ValueError(
+                f"frame {self.index}: image must be (height, width, 3) uint8, "
+                f"got {self.image.shape} {self.image.dtype}"
+            )
+
+
+@dataclass(frozen=True)
+class FrameMasks:
+    """The masks of all objects tracked on one frame."""
+
+    frame_index: int
+    time_seconds: float
+    object_ids: tuple[int, ...]
+    masks: np.ndarray  # (object, height, width) bool, at the video's own size
+    object_scores: np.ndarray  # (object,) float32 logits; above 0 the object is visible
+    iou_scores: np.ndarray  # (object,) float32, the model's own estimate
+    prompted: np.ndarray  # (object,) bool, a prompt was given on this frame
+
+    def __post_init__(self):
+        count = len(self.object_ids)
+        if self.masks.ndim != 3 or len(self.masks) != count or self.masks.dtype != bool:
+            raise ValueError(
+                f"frame {self.frame_index}: {count} object ids need bool masks of shape "
+                f"({count}, height, width), got {self.masks.shape} {self.masks.dtype}"
+            )
+        for name in ("object_scores", "iou_scores", "prompted"):
+            if getattr(self, name).shape != (count,):
+                raise ValueError(
+                    f"frame {self.frame_index}: {name} must have shape ({count},), got {getattr(self, name).shape}"
+                )
+
+
+class ShardStatus(str, Enum):
+    DONE = "done"
+    FAILED = "failed"  # may be tried again
+    QUARANTINED = "quarantined"  # given up
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a shard failed, as far as its worker could tell."""
+
+    fault_class: FaultClass
+    message: str
+    traceback: str = ""
+    last_frame: int | None = None  # the last one whose masks are safely stored
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What is known of one shard after an attempt at it."""
+
+    shard_id: str
+    video_id: str
+    status: ShardStatus
+    objects: int
+    frames: int = 0  # of the video that have masks
+    frames_computed: int = 0  # of these, by this attempt; fewer after a resume
+    seconds: float = 0.0  # this attempt's
+    attempts: int = 1
+    problem: Problem | None = None
+
+    def __post_init__(self):
+        if (self.problem is None) != (self.status is ShardStatus.DONE):
+            raise ValueError(f"shard {self.shard_id}: a problem belongs to what is not done, and only to that")

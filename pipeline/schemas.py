@@ -1,0 +1,67 @@
+"""Parquet schemas: the contracts with the tables' readers. A change bumps the version."""
+
+import pyarrow as pa
+
+MANIFEST_VERSION = "1"
+MASKS_VERSION = "1"
+
+# (height, width) and COCO's compressed counts: `pycocotools.mask.decode` takes it as it is.
+RLE_TYPE = pa.struct(
+    [
+        pa.field("size", pa.list_(pa.int32()), nullable=False),
+        pa.field("counts", pa.binary(), nullable=False),
+    ]
+)
+
+MANIFEST = pa.schema(
+    [
+        pa.field("video_id", pa.string(), nullable=False),  # stable name; the key of everything written
+        pa.field("video_uri", pa.string(), nullable=False),  # fsspec URI, or a path relative to the manifest
+        pa.field("object_id", pa.int32(), nullable=False),  # from 1, unique within a video
+        pa.field("frame_index", pa.int64()),  # frame that the prompt is on, from 0, in display order
+        pa.field("time_seconds", pa.float64()),  # instead of frame_index: the frame on show at that time
+        pa.field("points_xy", pa.list_(pa.list_(pa.float32(), 2))),  # pixels of the displayed frame
+        pa.field("point_labels", pa.list_(pa.int8())),  # one a point: 1 on the object, 0 not
+        pa.field("box_xyxy", pa.list_(pa.float32(), 4)),  # pixels: x0, y0, x1, y1
+        pa.field("mask_rle", RLE_TYPE),  # at the displayed frame's size
+        pa.field("label", pa.string()),  # class name, carried into the output
+        pa.field("prompt_video_uri", pa.string()),  # the prompt's frame comes from this other video
+        pa.field("kind", pa.string()),  # keyframe (default) or correction
+    ],
+    metadata={"schema_version": MANIFEST_VERSION},
+)
+
+MASKS = pa.schema(
+    [
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("object_id", pa.int32(), nullable=False),
+        pa.field("frame_index", pa.int32(), nullable=False),
+        pa.field("time_seconds", pa.float64(), nullable=False),  # presentation time of the frame
+        pa.field("rle", RLE_TYPE, nullable=False),  # at the video's own size; empty where unseen
+        pa.field("area_px", pa.int32(), nullable=False),
+        pa.field("box_xyxy", pa.list_(pa.float32(), 4)),  # tight, half-open; null where the mask is empty
+        pa.field("object_score", pa.float32(), nullable=False),  # logit; above 0 the object is visible
+        pa.field("iou_score", pa.float32(), nullable=False),  # the model's own estimate of the mask's IoU
+        pa.field("prompted", pa.bool_(), nullable=False),  # a prompt was given for this object on this frame
+        pa.field("label", pa.string()),
+    ],
+    metadata={"schema_version": MASKS_VERSION},
+)
+
+VIDEOS = pa.schema(
+    [
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("video_uri", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),  # done, partial or quarantined
+        pa.field("shards", pa.int32(), nullable=False),
+        pa.field("objects", pa.int32(), nullable=False),
+        pa.field("frames", pa.int64(), nullable=False),  # that have masks
+        pa.field("seconds", pa.float64(), nullable=False),  # of work, over all shards
+        pa.field("frames_per_second", pa.float64()),  # frames over seconds; null where nothing was done
+        pa.field("attempts", pa.int32(), nullable=False),
+        pa.field("fault_class", pa.string()),  # of what was given up
+        pa.field("message", pa.string()),
+        pa.field("flags", pa.list_(pa.string()), nullable=False),  # signs of drift
+    ],
+    metadata={"schema_version": "1"},
+)

@@ -1,0 +1,100 @@
+"""A file is complete or absent, and created once: local disk.
+
+A crash, `kill -9` included, leaves a temporary name that nobody reads, never half a file under
+its own name.
+"""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+LONGEST_NAME_CHARS = 120
+
+
+@contextmanager
+def complete_or_absent(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it to `path` only if the block succeeds.
+
+    An existing `path` is replaced in one step.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays, since encoders choose the format by it.
+    partial = path.with_name(f".{path.stem[:80]}.{uuid.uuid4().hex[:12]}.partial{path.suffix}")
+    try:
+        yield partial
+        _sync_file(partial)
+        os.replace(partial, path)
+        sync_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, complete or not at all."""
+    with complete_or_absent(path) as partial:
+        partial.write_bytes(data)
+
+
+def create_once(path: Path, data: bytes) -> bool:
+    """Create `path` with `data` and say whether this call was the one that created it.
+
+    Of several callers, on one machine or on a shared disk, exactly one gets True, and nobody
+    ever sees an incomplete file: `link` fails where the name exists.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem[:80]}.{uuid.uuid4().hex[:12]}.partial")
+    try:
+        partial.write_bytes(data)
+        _sync_file(partial)
+        os.link(partial, path)
+        sync_folder(path.parent)
+        return True
+    except FileExistsError:
+        return False
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def path_name(identifier: str) -> str:
+    """Return a name for `identifier` that is safe on any disk and store, and one to one.
+
+    Percent-encoded, never starting with a dot or an underscore (readers of Parquet folders skip
+    these), never longer than 120 characters; `~` never occurs, so it can join two names.
+
+    >>> path_name("../site 7"), path_name("_x"), path_name("00012")
+    ('%2E.%2Fsite%207', '%5Fx', '00012')
+    """
+    name = quote(identifier, safe="").replace("~", "%7E")
+    if name[:1] in (".", "_"):
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    if len(name) > LONGEST_NAME_CHARS:
+        digest = hashlib.sha256(identifier.encode()).hexdigest()[:16]
+        name = f"{name[: LONGEST_NAME_CHARS - 17]}-{digest}"
+    return name
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names created in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
