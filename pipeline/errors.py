@@ -1,14 +1,14 @@
 """What can go wrong, as a tree. A fault class decides whether trying again can help.
 
-    PipelineError
-    ├── InputMissing      the video (or weights, or truth) is not where the URI says
-    ├── DecodeCorrupt     it is there and cannot be decoded
-    ├── PromptInvalid     a prompt does not fit the video it is for
-    ├── OutOfGpuMemory    the accelerator's memory is full
-    ├── WeightsError      weights that do not fit the architecture, or can't be had
-    ├── ManifestError     faults in the manifest; carries all of them
-    ├── FingerprintChanged  the run folder holds results of other inputs or another config
-    └── StorageError      the run folder cannot be read or written
+PipelineError
+├── InputMissing      the video (or weights, or truth) is not where the URI says
+├── DecodeCorrupt     it is there and cannot be decoded
+├── PromptInvalid     a prompt does not fit the video it is for
+├── OutOfGpuMemory    the accelerator's memory is full
+├── WeightsError      weights that do not fit the architecture, or can't be had
+├── ManifestError     faults in the manifest; carries all of them
+├── FingerprintChanged  the run folder holds results of other inputs or another config
+└── StorageError      the run folder cannot be read or written
 """
 
 from enum import Enum

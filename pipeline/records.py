@@ -180,7 +180,8 @@ class FrameMasks:
         for name in ("object_scores", "iou_scores", "prompted"):
             if getattr(self, name).shape != (count,):
                 raise ValueError(
-                    f"frame {self.frame_index}: {name} must have shape ({count},), got {getattr(self, name).shape}"
+                    f"frame {self.frame_index}: {name} must have shape ({count},), "
+                    f"got {getattr(self, name).shape}"
                 )
 
 
@@ -216,4 +217,6 @@ class ShardReport:
 
     def __post_init__(self):
         if (self.problem is None) != (self.status is ShardStatus.DONE):
-            raise ValueError(f"shard {self.shard_id}: a problem belongs to what is not done, and only to that")
+            raise ValueError(
+                f"shard {self.shard_id}: a problem belongs to what is not done, and to nothing else"
+            )

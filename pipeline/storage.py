@@ -27,7 +27,7 @@ def complete_or_absent(path: Path) -> Iterator[Path]:
     try:
         yield partial
         _sync_file(partial)
-        os.replace(partial, path)
+        partial.replace(path)
         sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
