@@ -1,0 +1,60 @@
+"""The official `SAM2VideoPredictor`, run one object at a time on frames that we hand it."""
+
+from collections.abc import Mapping, Sequence
+from unittest import mock
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from sam2.sam2_video_predictor import SAM2VideoPredictor
+
+from pipeline.engine.sam2_model import OFFICIAL_OVERRIDES, _read_config
+from pipeline.engine.features import RGB_MEAN, RGB_STD
+from pipeline.records import Frame, Prompt
+
+
+def official_predictor(model, architecture: str, fill_hole_area: int = 0) -> SAM2VideoPredictor:
+    """Return the official predictor with the weights and the input size of one of our models."""
+    config = _read_config(architecture).model
+    OmegaConf.update(config, "sam_mask_decoder_extra_args", {}, force_add=True)
+    config = OmegaConf.merge(config, OFFICIAL_OVERRIDES)
+    config._target_ = "sam2.sam2_video_predictor.SAM2VideoPredictor"
+    config.image_size = model.image_size
+    predictor = instantiate(config, fill_hole_area=fill_hole_area)
+    predictor.load_state_dict(model.state_dict())
+    return predictor.eval().requires_grad_(False)
+
+
+def as_official_tensor(frame: Frame) -> torch.Tensor:
+    """Return a frame as `load_video_frames_from_jpg_images` of sam2 makes it."""
+    image = torch.zeros(3, *frame.image.shape[:2], dtype=torch.float32)
+    image[:] = torch.from_numpy(frame.image / 255.0).permute(2, 0, 1)
+    image -= torch.tensor(RGB_MEAN)[:, None, None]
+    image /= torch.tensor(RGB_STD)[:, None, None]
+    return image
+
+
+def official_logits(
+    predictor: SAM2VideoPredictor,
+    frames: Sequence[Frame],
+    prompts: Sequence[Prompt],
+    masks: Mapping[Prompt, np.ndarray],
+) -> dict[int, torch.Tensor]:
+    """Return (height, width) video-size mask logits by frame, of the one object that is prompted."""
+    images = torch.stack([as_official_tensor(frame) for frame in frames])
+    loaded = (images, *frames[0].video_size_hw)
+    with mock.patch("sam2.sam2_video_predictor.load_video_frames", return_value=loaded):
+        state = predictor.init_state("")
+    for prompt in prompts:
+        where = {"inference_state": state, "frame_idx": prompt.frame_index, "obj_id": prompt.object_id}
+        if prompt in masks:
+            predictor.add_new_mask(**where, mask=masks[prompt])
+        else:
+            predictor.add_new_points_or_box(
+                **where,
+                points=np.array(prompt.points_xy, np.float32) if prompt.points_xy else None,
+                labels=np.array(prompt.point_labels, np.int32) if prompt.points_xy else None,
+                box=None if prompt.box_xyxy is None else np.array(prompt.box_xyxy, np.float32),
+            )
+    return {t: logits[0, 0] for t, _, logits in predictor.propagate_in_video(state)}
