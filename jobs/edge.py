@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -30,6 +31,7 @@ def run_job(config_name: str, schema: type[Config], main: Callable[[Config], int
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         sys.exit(_guarded(lambda: main(to_dataclass(composed, schema))))
 
+    GlobalHydra.instance().clear()  # importing sam2 has claimed it for sam2's own configs
     entry()
 
 

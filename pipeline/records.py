@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -121,6 +122,7 @@ class Shard:
     video_uri: str
     prompts: tuple[Prompt, ...]
     num_frames_hint: int = 0  # by the container; for ordering and progress, never trusted
+    fingerprint: Mapping[str, str] = field(default_factory=dict, hash=False)  # what decides the masks
 
     def __post_init__(self):
         if not self.prompts:

@@ -26,28 +26,28 @@ from pipeline.engine.video_masks import to_video_masks
 from pipeline.records import Frame, FrameMasks
 
 
-class Precision(str, Enum):
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP16 = "fp16"
+class Precision(str, Enum):  # in small letters, since that is what users write: OmegaConf goes by name
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
 
 
-AUTOCAST_DTYPE = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
+AUTOCAST_DTYPE = {Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
 
 
 class DeviceChoice(str, Enum):
-    AUTO = "auto"
-    CUDA = "cuda"
-    CPU = "cpu"
-    MPS = "mps"
+    auto = "auto"
+    cuda = "cuda"
+    cpu = "cpu"
+    mps = "mps"
 
 
 @dataclass
 class EngineConfig:
     """Where and how precisely the engine computes, and what is done to its masks."""
 
-    device: DeviceChoice = DeviceChoice.AUTO
-    precision: Precision = Precision.BF16
+    device: DeviceChoice = DeviceChoice.auto
+    precision: Precision = Precision.bf16
     max_hole_px: int = 8  # holes up to this are filled, counted at a quarter of the model's input size
     max_speck_px: int = 0  # specks up to this are removed, counted likewise
     non_overlap: bool = False  # give each pixel to the object that is surest of it
@@ -62,7 +62,7 @@ class EngineConfig:
 
 def choose_device(choice: DeviceChoice) -> torch.device:
     """Return the device asked for; `auto` is CUDA where there is one, otherwise the CPU."""
-    if choice is DeviceChoice.AUTO:
+    if choice is DeviceChoice.auto:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(choice.value)
 

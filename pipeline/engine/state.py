@@ -53,9 +53,14 @@ class ObjectState:
 class VideoState:
     """The state of one video: store it between two frames, load it later, and go on as if never stopped."""
 
-    num_frames: int  # of the video if it has fewer than 16, otherwise 16: all that the model asks
+    num_frames: int = POINTER_SPAN_FRAMES  # of the video, or 16 if it has more: all that the model asks
     next_frame: int = 0
     objects: dict[int, ObjectState] = field(default_factory=dict)  # by object id
+
+    @property
+    def first_frame(self) -> int:
+        """The first frame that any object is tracked on."""
+        return min(bank.first_frame for bank in self.objects.values())
 
     def to_tensors(self) -> dict[str, torch.Tensor]:
         """Return everything as named tensors on the CPU, for any store that keeps tensors."""

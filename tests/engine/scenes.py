@@ -16,7 +16,7 @@ from pipeline.engine.video_masks import video_logits
 from pipeline.records import Frame, Prompt
 
 SIZE_HW = (90, 160)
-FP32 = {"precision": Precision.FP32, "max_hole_px": 0}
+FP32 = {"precision": Precision.fp32, "max_hole_px": 0}
 
 
 def scene(num_frames: int, side_px: int) -> list[Frame]:

@@ -1,0 +1,96 @@
+"""Segment every prompted object of a manifest: `python -m jobs.segment manifest=URI run=OUT`."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from importlib.metadata import version
+
+from jobs.edge import run_job
+from pipeline.engine.engine import EngineConfig
+from pipeline.inputs.frames import FramesConfig
+from pipeline.inputs.manifest import ManifestConfig
+from pipeline.inputs.source import SourceConfig
+from pipeline.outputs.checkpoints import CheckpointConfig, last_stored_frame
+from pipeline.records import Shard, ShardReport, ShardStatus
+from pipeline.runners.config import RunnerChoice, RunnerConfig
+from pipeline.runners.local import run_local
+from pipeline.runners.progress import Progress
+from pipeline.runners.ray import run_on_ray
+from pipeline.stages.model import ModelConfig
+from pipeline.stages.plan import PlanConfig, make_plan
+from pipeline.stages.segment import SegmentConfig, SegmentStage
+from pipeline.stages.summary import write_videos
+from pipeline.work.attempts import RetryConfig, exit_code
+from pipeline.work.commits import finished
+from pipeline.work.quarantine import give_up, given_up
+from pipeline.work.run_folder import RunFolder, write_json
+from pipeline.work.shards import remaining
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class JobConfig:
+    """All of a run."""
+
+    manifest: str
+    run: str
+    model: ModelConfig = field(default_factory=ModelConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    source: SourceConfig = field(default_factory=SourceConfig)
+    frames: FramesConfig = field(default_factory=FramesConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    manifest_checks: ManifestConfig = field(default_factory=ManifestConfig)
+    plan: PlanConfig = field(default_factory=PlanConfig)
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
+    retry: RetryConfig = field(default_factory=RetryConfig)
+    retry_quarantined: bool = False  # try again what an earlier run gave up
+    log_every_seconds: float = 30.0
+
+    @property
+    def segment(self) -> SegmentConfig:
+        """What of it the workers need."""
+        return SegmentConfig(self.model, self.engine, self.source, self.frames, self.checkpoint)
+
+
+def main(config: JobConfig) -> int:
+    """Do what is not done yet, and return the exit code."""
+    run = RunFolder.of(config.run)
+    shards = make_plan(config.manifest, config.manifest_checks, config.plan, config.segment)
+    done = finished(run, shards)
+    quarantined = given_up(run, shards, config.retry_quarantined)
+    open_shards = remaining(shards, done | quarantined)
+    write_json(run.about, {"config": asdict(config), "versions": _versions(), "shards": len(shards)})
+    logger.info(
+        "%d shards: %d done before, %d quarantined before, %d to do",
+        *(len(shards), len(done), len(quarantined), len(open_shards)),
+    )
+    try:
+        for report in _reports(config, open_shards):
+            if report.status is ShardStatus.QUARANTINED:
+                shard = next(shard for shard in open_shards if shard.id == report.shard_id)
+                give_up(run, shard, report, last_stored_frame(run.attempts(shard.id)))
+                quarantined.add(shard.id)
+    finally:
+        write_videos(run, shards)
+    logger.info("masks: %s; one row a video: %s", run.root / "masks", run.videos)
+    return exit_code(len(quarantined), len(shards), config.retry)
+
+
+def _reports(config: JobConfig, shards: Sequence[Shard]) -> Iterator[ShardReport]:
+    """Run the shards with the chosen runner, showing how far they are."""
+    make_stage = partial(SegmentStage, config.segment, str(RunFolder.of(config.run).root))
+    with Progress(shards, config.log_every_seconds) as progress:
+        if config.runner.name is RunnerChoice.local:
+            yield from run_local(make_stage, shards, config.retry, progress)
+        else:
+            yield from run_on_ray(make_stage, shards, config.retry, progress, config.runner)
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("sam2-batch", "torch", "rf-sam-2", "ray", "av", "numpy")}
+
+
+if __name__ == "__main__":
+    run_job("segment", JobConfig, main)

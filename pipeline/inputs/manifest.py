@@ -1,0 +1,105 @@
+"""The prompt manifest: read, and checked whole before any work starts."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from pipeline.errors import DecodeCorrupt, InputMissing, ManifestError
+from pipeline.inputs.manifest_checks import PromptRow, by_video, contradictions, misfits, parse_row
+from pipeline.inputs.manifest_table import Fault, base_of, read_rows, resolved
+from pipeline.inputs.probe import VideoFacts, probe
+from pipeline.inputs.source import SourceConfig, localized
+from pipeline.inputs.video import count_frames
+from pipeline.records import Prompt
+
+
+class UnreadableVideos(str, Enum):
+    """What a video is that cannot be read when the manifest is checked."""
+
+    FAULT = "fault"  # a fault of the manifest: nothing starts
+    KEEP = "keep"  # kept without facts, for the run to try and to quarantine
+
+
+@dataclass
+class ManifestConfig:
+    """How a manifest is checked."""
+
+    unreadable_videos: UnreadableVideos = UnreadableVideos.FAULT
+    probe_threads: int = 4
+    max_faults_shown: int = 1000
+    source: SourceConfig = field(default_factory=SourceConfig)
+
+    def __post_init__(self):
+        for name in ("probe_threads", "max_faults_shown"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"manifest.{name} must be 1 or more, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class VideoPrompts:
+    """One video of a manifest with all its prompts, checked."""
+
+    video_id: str
+    video_uri: str  # absolute
+    prompts: tuple[Prompt, ...]  # in the manifest's order
+    facts: VideoFacts | None  # None: unreadable, and kept for the run to quarantine
+
+
+def load_manifest(uri: str, config: ManifestConfig) -> list[VideoPrompts]:
+    """Return the videos of a manifest, in the order of their first rows.
+
+    Args:
+        uri: a Parquet file, or a folder of them; any fsspec URI or path.
+
+    Raises:
+        ManifestError: with every fault found in any row, column and video, one line each.
+        InputMissing: no manifest is there.
+        StorageError: the store does not answer.
+    """
+    rows, faults = read_rows(uri)
+    base = base_of(uri)
+    parsed = [parse_row(row, lambda video_uri: resolved(video_uri, base)) for row in rows]
+    prompts = [prompt for prompt, _ in parsed if prompt is not None]
+    videos = list(by_video(prompts).values())
+    with ThreadPoolExecutor(config.probe_threads) as pool:
+        looked_at = list(pool.map(lambda video: _look_at(video, config), videos))
+    faults += [fault for _, row_faults in parsed for fault in row_faults]
+    faults += contradictions(prompts)
+    faults += [fault for _, video_faults in looked_at for fault in video_faults]
+    if faults:
+        raise ManifestError(report(faults, config.max_faults_shown))
+    return [_video_prompts(video, facts) for video, (facts, _) in zip(videos, looked_at, strict=True)]
+
+
+def report(faults: list[Fault], max_shown: int) -> str:
+    """Return the faults in the order of files and rows, one line each, and how many are left out."""
+    ordered = sorted(faults, key=lambda fault: (fault.file, -1 if fault.row is None else fault.row))
+    lines = [f"{len(faults)} faults (rows count from 0)", *map(str, ordered[:max_shown])]
+    if len(faults) > max_shown:
+        lines.append(f"... and {len(faults) - max_shown} more")
+    return "\n".join(lines)
+
+
+def _look_at(rows: list[PromptRow], config: ManifestConfig) -> tuple[VideoFacts | None, list[Fault]]:
+    """Return what is known of the rows' video, and what is wrong with it or with the prompts' fit."""
+    try:
+        facts = _facts(rows[0].video_uri, max(row.draft.frame_index or 0 for row in rows), config.source)
+    except (InputMissing, DecodeCorrupt) as error:
+        if config.unreadable_videos is UnreadableVideos.KEEP:
+            return None, []
+        return None, [rows[0].row.fault("video_uri", error, "a video that can be read")]
+    return facts, [fault for row in rows for fault in misfits(row, facts)]
+
+
+def _facts(video_uri: str, furthest: int, source: SourceConfig) -> VideoFacts:
+    with localized(video_uri, source) as path:
+        facts = probe(path)
+        if furthest >= facts.num_frames_hint and path.is_file():
+            # Packets are not frames: before refusing a prompt, count what really decodes.
+            facts = replace(facts, num_frames_hint=count_frames(path))
+    return facts
+
+
+def _video_prompts(rows: list[PromptRow], facts: VideoFacts | None) -> VideoPrompts:
+    prompts = tuple(row.draft.checked() for row in rows)
+    return VideoPrompts(rows[0].video_id, rows[0].video_uri, prompts, facts)

@@ -1,0 +1,164 @@
+"""What is wrong with a manifest's rows, alone and against each other. Pure functions."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.inputs.manifest_table import Fault, Row
+from pipeline.inputs.mask_counts import run_lengths
+from pipeline.inputs.probe import VideoFacts
+from pipeline.records import Prompt, Rle, prompt_problems
+
+INT32_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class PromptRow:
+    """A row and the prompt in it, right or wrong."""
+
+    row: Row
+    video_id: str
+    video_uri: str  # absolute
+    draft: "DraftPrompt"
+
+
+class DraftPrompt(Prompt):
+    """A prompt that may be wrong, so that all that is wrong can be listed."""
+
+    def __post_init__(self):
+        pass
+
+    def checked(self) -> Prompt:
+        """Return the prompt; ValueError if it is wrong after all."""
+        return Prompt(**vars(self))
+
+
+def parse_row(row: Row, resolve: Callable[[str], str]) -> tuple[PromptRow | None, list[Fault]]:
+    """Return the row's prompt, if its values can be held by one, and what is wrong with the row alone."""
+    faults = list(_value_faults(row))
+    if faults:
+        return None, faults
+    draft = DraftPrompt(**_prompt_fields(row.values))
+    faults = [row.fault(p.column, p.found, p.allowed) for p in prompt_problems(draft)]
+    faults += _mask_faults(row, draft.mask)
+    return PromptRow(row, row.values["video_id"], resolve(row.values["video_uri"]), draft), faults
+
+
+def contradictions(rows: list[PromptRow]) -> Iterator[Fault]:
+    """Yield what rows say against each other: duplicates, and two values where one belongs."""
+    yield from _two_values(rows, "video_uri", lambda r: r.video_id, lambda r: r.row.values["video_uri"])
+    yield from _two_values(rows, "label", lambda r: (r.video_id, r.draft.object_id), lambda r: r.draft.label)
+    first: dict[Any, Row] = {}
+    for row in rows:
+        p = row.draft
+        key = (row.video_id, p.object_id, p.frame_index, p.time_seconds)
+        if key in first:
+            where = f"frame {p.frame_index}" if p.time_seconds is None else f"{p.time_seconds} s"
+            yield row.row.fault(
+                "object_id",
+                f"a second prompt of video {row.video_id!r}, object {p.object_id}, {where}",
+                f"one; the first is {_place(first[key], row.row)}",
+            )
+        first.setdefault(key, row.row)
+
+
+def misfits(row: PromptRow, facts: VideoFacts) -> Iterator[Fault]:
+    """Yield what in a prompt does not fit its video."""
+    height, width = facts.size_hw
+    p, frame = row.draft, f"inside the frame, {width}x{height} pixels"
+    for x, y in p.points_xy:
+        if not (0 <= x < width and 0 <= y < height):
+            yield row.row.fault("points_xy", f"point ({x:g}, {y:g})", frame)
+    if p.box_xyxy is not None:
+        x0, y0, x1, y1 = p.box_xyxy
+        if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
+            yield row.row.fault("box_xyxy", list(p.box_xyxy), frame)
+    if p.mask is not None and p.mask.size_hw != facts.size_hw:
+        yield row.row.fault("mask_rle", f"size {list(p.mask.size_hw)}", f"the frame's, {[height, width]}")
+    if p.frame_index is not None and p.frame_index >= facts.num_frames_hint:
+        yield row.row.fault("frame_index", p.frame_index, f"0 to {facts.num_frames_hint - 1}")
+    if p.time_seconds is not None and p.time_seconds >= facts.duration_seconds:
+        yield row.row.fault("time_seconds", p.time_seconds, f"less than {facts.duration_seconds:.3f}")
+
+
+def _value_faults(row: Row) -> Iterator[Fault]:
+    """Yield nulls, lengths and ranges that the record's types cannot hold."""
+    v = row.values
+    for column in ("video_id", "video_uri", "object_id"):
+        if v[column] is None or v[column] == "":
+            yield row.fault(column, "null" if v[column] is None else "nothing", "a value")
+    if (v["object_id"] or 0) > INT32_MAX:
+        yield row.fault("object_id", v["object_id"], f"at most {INT32_MAX}")
+    points, labels, box, mask = v["points_xy"], v["point_labels"], v["box_xyxy"], v["mask_rle"]
+    if points is not None and not all(_numbers(point, 2) for point in points):
+        yield row.fault("points_xy", points, "a list of [x, y]")
+    if labels is not None and not _numbers(labels, len(labels)):
+        yield row.fault("point_labels", labels, "a list of 1 and 0")
+    if box is not None and not _numbers(box, 4):
+        yield row.fault("box_xyxy", box, "[x0, y0, x1, y1]")
+    if mask is not None and (not _numbers(mask["size"], 2) or mask["counts"] is None):
+        yield row.fault("mask_rle", f"size {mask['size']}", "a size [height, width], and counts")
+    if v["kind"] not in (None, "keyframe"):
+        yield row.fault("kind", repr(v["kind"]), "null or 'keyframe'; this version supports nothing else yet")
+    if v["prompt_video_uri"] is not None:
+        yield row.fault("prompt_video_uri", "a value", "null; this version does not support it yet")
+
+
+def _prompt_fields(v: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "object_id": v["object_id"],
+        "frame_index": v["frame_index"],
+        "time_seconds": v["time_seconds"],
+        "points_xy": tuple((float(x), float(y)) for x, y in v["points_xy"] or ()),
+        "point_labels": tuple(v["point_labels"] or ()),
+        "box_xyxy": None if v["box_xyxy"] is None else tuple(map(float, v["box_xyxy"])),
+        "mask": None if v["mask_rle"] is None else _rle(**v["mask_rle"]),
+        "label": v["label"],
+    }
+
+
+def _rle(size: list[int], counts: str | bytes) -> Rle:
+    return Rle((size[0], size[1]), counts.encode() if isinstance(counts, str) else counts)
+
+
+def _mask_faults(row: Row, mask: Rle | None) -> Iterator[Fault]:
+    if mask is None:
+        return
+    height, width = mask.size_hw
+    try:
+        runs = run_lengths(mask.counts)
+    except ValueError as error:
+        yield row.fault("mask_rle", f"corrupt counts: {error}", "COCO compressed counts")
+        return
+    if sum(runs) != height * width:
+        yield row.fault("mask_rle", f"counts of {sum(runs)} pixels", f"{height * width}, as its size says")
+    elif not any(runs[1::2]):
+        yield row.fault("mask_rle", "an empty mask", "at least one pixel on the object")
+
+
+def _numbers(values: list[Any] | None, length: int) -> bool:
+    return values is not None and len(values) == length and None not in values
+
+
+def _two_values(rows: list[PromptRow], column: str, key: Callable, value: Callable) -> Iterator[Fault]:
+    """Yield a fault for each row whose value differs from the first one under the same key."""
+    seen: dict[Any, PromptRow] = {}
+    for row in rows:
+        first = seen.setdefault(key(row), row)
+        if value(row) != value(first):
+            yield row.row.fault(
+                column, repr(value(row)), f"{value(first)!r}, as {_place(first.row, row.row)} says"
+            )
+
+
+def _place(row: Row, seen_from: Row) -> str:
+    return f"row {row.row}" if row.file == seen_from.file else f"{row.file}, row {row.row}"
+
+
+def by_video(rows: list[PromptRow]) -> dict[str, list[PromptRow]]:
+    """Group rows by video id, in the order of the manifest."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row.video_id].append(row)
+    return dict(groups)

@@ -1,0 +1,174 @@
+"""From a URI to a path on this machine: streamed to a bounded cache, removed after use."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from fsspec.core import url_to_fs
+
+from pipeline.errors import InputMissing, StorageError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+BLOCK_BYTES = 4 << 20
+# What stores call the mark that changes with the content, best first.
+CONTENT_MARKS = ("ETag", "etag", "md5Hash", "crc32c", "mtime", "LastModified", "updated", "created")
+
+
+@dataclass
+class SourceConfig:
+    """Where remote videos lie while they are decoded, and how large one may be."""
+
+    cache_dir: str | None = None  # null: the system's folder for temporary files
+    max_bytes: int = 64 << 30  # of one video, or of all frames of a folder
+
+    def __post_init__(self):
+        if self.max_bytes < 1:
+            raise ValueError(f"source.max_bytes must be 1 or more, got {self.max_bytes}")
+
+
+@contextmanager
+def localized(uri: str, config: SourceConfig) -> Iterator[Path]:
+    """Give a path on this machine to the file or folder of images behind `uri`.
+
+    What is local already is given as it is; anything else is streamed to a folder of its own
+    under the cache, which is gone after the block.
+
+    Raises:
+        InputMissing: nothing is there, it may not be read, or it is larger than `max_bytes`.
+        StorageError: the transfer broke off; trying again may help.
+    """
+    local = local_path(uri)
+    if local is not None:
+        yield _present(local)
+        return
+    if config.cache_dir is not None:
+        Path(config.cache_dir).mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="sam2-source-", dir=config.cache_dir) as folder:
+        with faults_named(uri):
+            path = _download(uri, Path(folder), config.max_bytes)
+        yield path
+
+
+def source_identity(uri: str) -> dict[str, str | int]:
+    """Return what changes when the video behind `uri` does: for fingerprints.
+
+    A file has its size in bytes and the store's own mark (ETag, hash or time of change); a
+    folder the number of images, their total size and a digest over names, sizes and marks.
+
+    Raises:
+        InputMissing: nothing is there.
+        StorageError: the store does not answer.
+    """
+    with faults_named(uri):
+        fs, path = _filesystem(uri)
+        info = fs.info(path)
+        if info["type"] != "directory":
+            return {"size_bytes": int(info.get("size") or 0), "mark": _content_mark(info)}
+        return _folder_identity(_images_in(fs, path))
+
+
+def local_path(uri: str) -> Path | None:
+    """Return the path that `uri` names on this machine's own disk, or None for anything remote."""
+    if "://" not in uri:
+        return Path(uri).expanduser()
+    scheme, rest = uri.split("://", 1)
+    return Path(rest) if scheme in ("file", "local") else None
+
+
+def shown(uri: str) -> str:
+    """Return `uri` for people to read: without user, password, query and fragment.
+
+    >>> shown("https://me:secret@host/a.mp4?signature=1")
+    'https://host/a.mp4'
+    """
+    if local_path(uri) is not None:
+        return uri
+    parts = urlsplit(uri)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _present(path: Path) -> Path:
+    try:
+        path.stat()
+    except OSError as error:
+        raise InputMissing(f"{path}: {error.strerror or error}") from None
+    return path
+
+
+def _filesystem(uri: str) -> tuple[Any, str]:
+    fs, path = url_to_fs(uri)
+    fs.invalidate_cache()  # a listing of earlier says nothing about now
+    return fs, path
+
+
+def _download(uri: str, folder: Path, max_bytes: int) -> Path:
+    fs, path = _filesystem(uri)
+    name = PurePosixPath(urlsplit(uri).path).name or "source"
+    if fs.info(path)["type"] != "directory":
+        _stream(fs, path, folder / name, max_bytes)
+        return folder / name
+    images = folder / name
+    images.mkdir()
+    left_bytes = max_bytes
+    for info in _images_in(fs, path):
+        left_bytes -= _stream(fs, info["name"], images / PurePosixPath(info["name"]).name, left_bytes)
+    return images
+
+
+def _stream(fs: Any, path: str, target: Path, max_bytes: int) -> int:
+    """Copy one file and return its size, never writing more than `max_bytes`."""
+    copied = 0
+    with fs.open(path, "rb") as source, target.open("wb") as file:
+        while block := source.read(BLOCK_BYTES):
+            copied += len(block)
+            if copied > max_bytes:
+                raise InputMissing(f"larger than source.max_bytes allows ({max_bytes} bytes left)")
+            file.write(block)
+    return copied
+
+
+def _images_in(fs: Any, path: str) -> list[dict[str, Any]]:
+    found = [info for info in fs.ls(path, detail=True) if info["type"] == "file"]
+    images = [info for info in found if PurePosixPath(info["name"]).suffix.lower() in IMAGE_SUFFIXES]
+    return sorted(images, key=lambda info: info["name"])
+
+
+def _content_mark(info: dict[str, Any]) -> str:
+    return next((str(info[key]) for key in CONTENT_MARKS if info.get(key) is not None), "")
+
+
+def _folder_identity(images: list[dict[str, Any]]) -> dict[str, str | int]:
+    digest = hashlib.sha256()
+    for info in images:
+        name = PurePosixPath(info["name"]).name
+        digest.update(f"{name}\0{info.get('size')}\0{_content_mark(info)}\n".encode())
+    return {
+        "files": len(images),
+        "size_bytes": sum(int(info.get("size") or 0) for info in images),
+        "mark": digest.hexdigest(),
+    }
+
+
+@contextmanager
+def faults_named(uri: str) -> Iterator[None]:
+    """Turn what any store raises into this project's errors, without the secrets of the URI."""
+    try:
+        yield
+    except InputMissing as error:
+        raise InputMissing(f"{shown(uri)}: {error}") from None
+    except (FileNotFoundError, PermissionError, NotADirectoryError):
+        raise InputMissing(f"{shown(uri)}: not there, or not to be read from here") from None
+    except (ValueError, ImportError) as error:
+        # No such protocol, or its client is not installed.
+        raise InputMissing(f"{shown(uri)}: {_first_line(error, uri)}") from None
+    except Exception as error:  # each store's client has errors of its own
+        raise StorageError(f"{shown(uri)}: {type(error).__name__}: {_first_line(error, uri)}") from None
+
+
+def _first_line(error: Exception, uri: str) -> str:
+    return (str(error).splitlines() or [""])[0].replace(uri, shown(uri))

@@ -1,0 +1,159 @@
+"""From a video file to frames, as a player shows them: in order, upright, with square pixels."""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from pipeline.errors import DecodeCorrupt, InputMissing
+from pipeline.inputs.container import missing_bytes
+from pipeline.records import Frame
+
+# Of containers that do not say: the duration of a frame whose presentation time is missing or not later.
+FALLBACK_FRAME_SECONDS = 1 / 30
+
+
+def decode_video(path: Path, start_frame: int = 0) -> Generator[Frame, None, None]:
+    """Yield the frames of a video from `start_frame` on, in display order.
+
+    Decoding always begins at the first frame, so that a frame is the same whatever
+    `start_frame` is; those before it are not converted. Times are seconds since the first
+    frame and strictly increase. All frames have the first one's size.
+
+    Raises:
+        InputMissing: there is no such file.
+        DecodeCorrupt: no video, or damaged; names the first frame that cannot be trusted.
+            All frames yielded before are intact.
+    """
+    with opened(path) as container, closing(_frames(path, container, start_frame)) as frames:
+        yield from frames
+
+
+def count_frames(path: Path) -> int:
+    """Return the number of frames by decoding all of them; errors as of `decode_video`."""
+    with opened(path) as container:
+        return sum(1 for _ in _decoded(path, container))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Give a PyAV container that reads this one local file and nothing that the file refers to."""
+    try:
+        # `file:` lets names start with a dash or hold a colon. Metadata in odd encodings is no fault.
+        container = av.open(f"file:{path}", metadata_errors="replace", options={"protocol_whitelist": "file"})
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise InputMissing(f"{path}: {error.strerror}") from None
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise DecodeCorrupt(f"{path}: cannot be opened as a video: {reason(error)}") from None
+    with container:
+        yield container
+
+
+def video_stream(path: Path, container: Any) -> Any:
+    """Return the stream a player would show, set up to report damage instead of hiding it."""
+    stream = container.streams.best("video")
+    if stream is None:
+        raise DecodeCorrupt(f"{path}: no video stream, found {_kinds(container)}")
+    # See docs/decisions/damaged-video.md: frame threads lose errors, and without `explode`
+    # decoders paint over what they cannot read.
+    stream.thread_type = "SLICE"
+    stream.codec_context.options = {"err_detect": "explode"}
+    return stream
+
+
+def reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def displayed_size_hw(coded_hw: tuple[int, int], sample_aspect_ratio: Any) -> tuple[int, int]:
+    """Return the size with square pixels, before rotation: one side grows, none shrinks.
+
+    >>> displayed_size_hw((360, 640), 2), displayed_size_hw((360, 640), 0.5)
+    ((360, 1280), (720, 640))
+    """
+    height, width = coded_hw
+    aspect = float(sample_aspect_ratio or 1)
+    if aspect >= 1:
+        return height, round(width * aspect)
+    return round(height / aspect), width
+
+
+def upright(image: np.ndarray, display_matrix: np.ndarray | None) -> np.ndarray:
+    """Turn and mirror an image as the container's 3x3 display matrix says.
+
+    The matrix maps a pixel (p, q) to (a p + c q, b p + d q), for rows (a, b, _) and (c, d, _).
+    """
+    if display_matrix is None:
+        return image
+    (a, b), (c, d) = display_matrix[0, :2], display_matrix[1, :2]
+    transposed = abs(b) > abs(a)
+    across, down = (c, b) if transposed else (a, d)
+    if transposed:
+        image = image.swapaxes(0, 1)
+    return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
+
+
+def _frames(path: Path, container: Any, start_frame: int) -> Generator[Frame, None, None]:
+    size_hw, clock = None, _Clock()
+    for index, (frame, stream) in enumerate(_decoded(path, container)):
+        time_seconds = clock.seconds(frame.time)
+        if size_hw is None:
+            size_hw = displayed_size_hw((frame.height, frame.width), stream.sample_aspect_ratio)
+        if index < start_frame:
+            continue
+        image = _rgb(frame, size_hw)
+        yield Frame(index, time_seconds, image, image.shape[:2])
+
+
+def _decoded(path: Path, container: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield intact decoded frames, each with its stream, then make sure that it was all."""
+    stream, count = video_stream(path, container), 0
+    try:
+        for packet in container.demux(stream):
+            if packet.is_corrupt:
+                raise DecodeCorrupt(f"{path}: frame {count} is damaged in the container")
+            for frame in packet.decode():
+                if frame.is_corrupt:
+                    raise DecodeCorrupt(f"{path}: frame {count} is damaged")
+                yield frame, stream
+                count += 1
+    except (av.FFmpegError, ValueError) as error:
+        raise DecodeCorrupt(f"{path}: frame {count} cannot be decoded: {reason(error)}") from None
+    if count == 0:
+        raise DecodeCorrupt(f"{path}: the video stream has no frames")
+    if missing := missing_bytes(path):
+        raise DecodeCorrupt(f"{path}: the file ends {missing} bytes too early, after {count} frames")
+
+
+def _rgb(frame: Any, size_hw: tuple[int, int]) -> np.ndarray:
+    height, width = size_hw
+    rgb = frame.reformat(width=width, height=height, format="rgb24", interpolation="BICUBIC")
+    return upright(rgb.to_ndarray(), _display_matrix(frame))
+
+
+def _display_matrix(frame: Any) -> np.ndarray | None:
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    return None if side_data is None else np.frombuffer(side_data, np.int32).reshape(3, 3)
+
+
+def _kinds(container: Any) -> str:
+    return ", ".join(sorted({stream.type for stream in container.streams})) or "no stream at all"
+
+
+class _Clock:
+    """Presentation times since the first frame, made strictly increasing."""
+
+    def __init__(self):
+        self.first: float | None = None
+        self.last = 0.0
+
+    def seconds(self, presented: float | None) -> float:
+        if self.first is None:
+            self.first = presented or 0.0
+            return self.last
+        since_first = self.last if presented is None else presented - self.first
+        self.last = since_first if since_first > self.last else self.last + FALLBACK_FRAME_SECONDS
+        return self.last

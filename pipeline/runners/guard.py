@@ -1,0 +1,72 @@
+"""The contract between a runner and a stage, and the wall that keeps a shard's fault to the shard."""
+
+import errno
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from pipeline.errors import FaultClass, PipelineError
+from pipeline.records import Problem, Shard, ShardReport, ShardStatus
+
+# Told again and again how many frames of the shard have masks by now, those of earlier attempts included.
+OnFrames = Callable[[int], None]
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class Stage(Protocol):
+    """All that is done to one shard, from start to end; holds the model."""
+
+    def __call__(self, shard: Shard, attempt: int, on_frames: OnFrames) -> ShardReport:
+        """Run attempt number `attempt`, from 1; may raise."""
+        ...
+
+
+# Loads the model. It is pickled to reach Ray's workers: a function of a module, or a partial of one.
+MakeStage = Callable[[], Stage]
+
+
+def run_guarded(stage: Stage, shard: Shard, attempt: int, on_frames: OnFrames) -> ShardReport:
+    """Run one attempt; an exception becomes a FAILED report. Only signals to stop pass through."""
+    started = time.monotonic()
+    try:
+        return replace(stage(shard, attempt, on_frames), attempts=attempt)
+    except Exception as error:
+        return failed_report(shard, attempt, problem_of(error), time.monotonic() - started)
+
+
+def failed_report(shard: Shard, attempt: int, problem: Problem, seconds: float) -> ShardReport:
+    """Return the report of an attempt that came to nothing."""
+    return ShardReport(
+        shard_id=shard.id,
+        video_id=shard.video_id,
+        status=ShardStatus.FAILED,
+        objects=len(shard.object_ids),
+        seconds=seconds,
+        attempts=attempt,
+        problem=problem,
+    )
+
+
+def problem_of(error: BaseException) -> Problem:
+    """Return the error as a record, which survives pickling as the error itself may not."""
+    return Problem(
+        fault_class=_fault_class(error),
+        message=str(error) or type(error).__name__,
+        traceback="".join(traceback.format_exception(type(error), error, error.__traceback__)),
+    )
+
+
+def _fault_class(error: BaseException) -> FaultClass:
+    if isinstance(error, PipelineError):
+        return error.fault_class
+    # By name, since importing torch takes seconds that a driver need not spend.
+    if any(cls.__name__ == "OutOfMemoryError" for cls in type(error).__mro__):
+        return FaultClass.OOM_GPU
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+        return FaultClass.OOM_HOST
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return FaultClass.STORAGE
+    return FaultClass.BUG

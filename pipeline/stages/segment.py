@@ -1,0 +1,168 @@
+"""One shard from start to end, on any machine, without a cluster: video and prompts in, table out."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.engine.engine import Engine, EngineConfig
+from pipeline.engine.prompts import DensePrompt, PointPrompt, dense_prompt, point_prompt
+from pipeline.engine.sam2_model import build_model
+from pipeline.engine.state import VideoState
+from pipeline.inputs.frames import FramesConfig, open_frames, read_ahead
+from pipeline.inputs.resize import to_model_input
+from pipeline.inputs.source import SourceConfig, localized
+from pipeline.inputs.weights import read_weights
+from pipeline.outputs.checkpoints import CheckpointConfig, take_over_newest
+from pipeline.outputs.mask_table import rows_of
+from pipeline.outputs.rle import decode_mask
+from pipeline.records import Frame, Prompt, Shard, ShardReport, ShardStatus
+from pipeline.stages.model import ModelConfig, find_weights
+from pipeline.stages.prompted_frames import visit_prompted_frames
+from pipeline.stages.span_log import SpanLog
+from pipeline.storage import sha256_of
+from pipeline.work.commits import Marker, commit
+from pipeline.work.fingerprints import digest_of
+from pipeline.work.run_folder import RunFolder
+
+
+@dataclass
+class SegmentConfig:
+    """Everything that one worker needs to know."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    source: SourceConfig = field(default_factory=SourceConfig)
+    frames: FramesConfig = field(default_factory=FramesConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+
+    def affecting_masks(self) -> dict[str, object]:
+        """Return the settings that decide the masks, by full name."""
+        return {
+            "model.architecture": self.model.architecture,
+            "model.image_size_px": self.model.image_size_px,
+            "engine.precision": self.engine.precision.value,
+            "engine.max_hole_px": self.engine.max_hole_px,
+            "engine.max_speck_px": self.engine.max_speck_px,
+            "engine.non_overlap": self.engine.non_overlap,
+            "frames.max_width_px": self.frames.max_width_px,
+        }
+
+
+class Begun(NamedTuple):
+    """A shard under way: its past, and where its first frame is."""
+
+    state: VideoState
+    first_frame: int
+    log: SpanLog
+
+
+class SegmentStage:
+    """Holds the model; called once a shard and attempt."""
+
+    def __init__(self, config: SegmentConfig, run: str):
+        weights, self.weights_sha256 = find_weights(config.model)
+        model = build_model(config.model.architecture, read_weights(weights), config.model.image_size_px)
+        self.config = config
+        self.engine = Engine(model, config.engine)
+        self.run = RunFolder.of(run)
+
+    def __call__(self, shard: Shard, attempt: int, on_frames: Callable[[int], None]) -> ShardReport:
+        """Segment the shard, going on from the last checkpoint of an earlier attempt, and commit it."""
+        started = time.monotonic()
+        folder = self.run.new_attempt(shard.id)
+        with localized(shard.video_uri, self.config.source) as video:
+            begun = self._resume(shard, folder) or self._begin(shard, video, folder)
+            first_computed = begun.state.next_frame
+            self._propagate(shard, video, begun, on_frames)
+        stop = begun.state.next_frame
+        report = ShardReport(
+            shard_id=shard.id,
+            video_id=shard.video_id,
+            status=ShardStatus.DONE,
+            objects=len(shard.object_ids),
+            frames=stop - begun.first_frame,
+            frames_computed=stop - first_computed,
+            seconds=time.monotonic() - started,
+            attempts=attempt,
+        )
+        self._commit(shard, begun.log, stop, report)
+        return report
+
+    def _resume(self, shard: Shard, folder: Path) -> Begun | None:
+        found = take_over_newest(self.run.attempts(shard.id), folder, digest_of(shard.fingerprint))
+        if found is None:
+            return None
+        checkpoint, tensors = found
+        state = VideoState.from_tensors(tensors, self.engine.device)
+        log = self._span_log(shard, folder, checkpoint.spans, state.next_frame)
+        return Begun(state, state.first_frame, log)
+
+    def _begin(self, shard: Shard, video: Path, folder: Path) -> Begun:
+        state = VideoState()
+        with closing(self._frames(video, 0)) as frames:
+            state.num_frames = visit_prompted_frames(
+                frames, shard.prompts, lambda frame, prompts: self._condition(state, frame, prompts)
+            )
+        state.next_frame = state.first_frame
+        return Begun(state, state.first_frame, self._span_log(shard, folder, {}, state.first_frame))
+
+    def _condition(self, state: VideoState, frame: Frame, prompts: list[Prompt]) -> None:
+        features = self.engine.encode(frame)
+        for prompt in prompts:
+            model_prompt = _model_prompt(prompt, frame, self.engine.image_size_px)
+            self.engine.condition(state, prompt.object_id, features, model_prompt)
+
+    def _propagate(self, shard: Shard, video: Path, begun: Begun, on_frames: Callable[[int], None]) -> None:
+        """Carry the objects along the frames; what was stored before is not computed again."""
+        with closing(self._frames(video, begun.state.next_frame)) as frames:
+            for frame in frames:
+                masks = self.engine.step(begun.state, self.engine.encode(frame))
+                begun.log.add(rows_of(shard.video_id, masks, shard.labels), begun.state)
+                on_frames(begun.state.next_frame - begun.first_frame)
+
+    def _frames(self, video: Path, start_frame: int) -> Iterator[Frame]:
+        """Yield frames at the model's input size, decoded and resized ahead of their use."""
+        frames = open_frames(video, self.config.frames, start_frame)
+        side_px = self.engine.image_size_px
+        return read_ahead((to_model_input(f, side_px) for f in frames), self.config.frames.queue_bytes)
+
+    def _span_log(self, shard: Shard, folder: Path, spans: dict[str, str], start: int) -> SpanLog:
+        return SpanLog(folder, digest_of(shard.fingerprint), self.config.checkpoint, spans, start)
+
+    def _commit(self, shard: Shard, log: SpanLog, stop: int, report: ShardReport) -> None:
+        table, rows = log.finish(stop, self._metadata(shard))
+        marker = Marker(
+            shard_id=shard.id,
+            video_id=shard.video_id,
+            video_uri=shard.video_uri,
+            attempt=log.folder.name,
+            sha256=sha256_of(table),
+            bytes=table.stat().st_size,
+            rows=rows,
+            objects=report.objects,
+            frames=report.frames,
+            seconds=report.seconds,
+            attempts=report.attempts,
+            fingerprint=dict(shard.fingerprint),
+        )
+        commit(self.run, marker)
+
+    def _metadata(self, shard: Shard) -> dict[str, str]:
+        return {
+            "shard": shard.id,
+            "fingerprint": digest_of(shard.fingerprint),
+            "model": self.config.model.name,
+            "weights_sha256": self.weights_sha256,
+            "precision": self.config.engine.precision.value,
+            "code_version": version("sam2-batch"),
+        }
+
+
+def _model_prompt(prompt: Prompt, frame: Frame, image_size_px: int) -> PointPrompt | DensePrompt:
+    if prompt.mask is None:
+        return point_prompt(prompt, frame.video_size_hw, image_size_px)
+    return dense_prompt(decode_mask(prompt.mask), image_size_px)

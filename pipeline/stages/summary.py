@@ -1,0 +1,56 @@
+"""`videos.parquet`: one row a video, from what the run folder says of its shards."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.records import Shard
+from pipeline.schemas import VIDEOS
+from pipeline.storage import complete_or_absent
+from pipeline.work.run_folder import RunFolder
+
+
+def write_videos(run: RunFolder, shards: Iterable[Shard]) -> pa.Table:
+    """Write and return the table of all videos of a run, by what is stored and nothing else."""
+    done = {marker["shard_id"]: marker for marker in run.read_all("_commit")}
+    given_up = {record["shard_id"]: record for record in run.read_all("quarantine")}
+    by_video: dict[str, list[Shard]] = {}
+    for shard in shards:
+        by_video.setdefault(shard.video_id, []).append(shard)
+    rows = [_row(video_shards, done, given_up) for video_shards in by_video.values()]
+    table = pa.Table.from_pylist(rows, schema=VIDEOS)
+    with complete_or_absent(run.videos) as partial:
+        pq.write_table(table, partial, compression="zstd")
+    return table
+
+
+def _row(
+    shards: Sequence[Shard], done: Mapping[str, Mapping], given_up: Mapping[str, Mapping]
+) -> dict[str, Any]:
+    finished = [done[shard.id] for shard in shards if shard.id in done]
+    failed = [given_up[shard.id] for shard in shards if shard.id in given_up and shard.id not in done]
+    seconds = sum(record["seconds"] for record in [*finished, *failed])
+    frames = max((marker["frames"] for marker in finished), default=0)
+    problem = failed[0]["problem"] if failed else {}
+    return {
+        "video_id": shards[0].video_id,
+        "video_uri": shards[0].video_uri,
+        "status": _status(len(shards), len(finished), len(failed)),
+        "shards": len(shards),
+        "objects": sum(marker["objects"] for marker in finished),
+        "frames": frames,
+        "seconds": seconds,
+        "frames_per_second": frames / seconds if frames and seconds else None,
+        "attempts": sum(record["attempts"] for record in [*finished, *failed]),
+        "fault_class": problem.get("fault_class"),
+        "message": problem.get("message"),
+        "flags": [],
+    }
+
+
+def _status(shards: int, finished: int, failed: int) -> str:
+    if finished == shards:
+        return "done"
+    return "quarantined" if failed == shards else "partial"

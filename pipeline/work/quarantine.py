@@ -1,0 +1,37 @@
+"""Which shards were given up, and why: one JSON file each, for people and for the next run."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from pipeline.records import Shard, ShardReport
+from pipeline.work.run_folder import RunFolder, write_json
+
+
+def give_up(run: RunFolder, shard: Shard, report: ShardReport, last_frame: int | None) -> None:
+    """Record why a shard was given up.
+
+    Args:
+        last_frame: The last frame whose masks an attempt had stored.
+    """
+    record = asdict(report)
+    record["problem"]["last_frame"] = last_frame
+    write_json(
+        run.quarantine(shard.id),
+        {"video_uri": shard.video_uri, **record, "fingerprint": dict(shard.fingerprint)},
+    )
+
+
+def given_up(run: RunFolder, shards: Iterable[Shard], retry: bool) -> set[str]:
+    """Return the ids of the shards that stay given up, and forget the others' records.
+
+    A shard is tried again where that was asked for, and where its video, prompts or config changed.
+    """
+    fingerprints = {shard.id: dict(shard.fingerprint) for shard in shards}
+    staying = set()
+    for record in list(run.read_all("quarantine")):
+        shard_id = record["shard_id"]
+        if not retry and fingerprints.get(shard_id) == record["fingerprint"]:
+            staying.add(shard_id)
+        else:
+            run.quarantine(shard_id).unlink()
+    return staying

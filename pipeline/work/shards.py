@@ -1,0 +1,68 @@
+"""Which shards there are: one a video, or one a group of its objects."""
+
+from collections.abc import Iterable
+
+from pipeline.records import Prompt, Shard
+from pipeline.storage import path_name
+
+
+def group_objects(object_ids: Iterable[int], objects_per_shard: int | None) -> list[tuple[int, ...]]:
+    """Split the distinct object ids, in rising order, into groups; None puts all into one.
+
+    >>> group_objects([7, 1, 3, 3], objects_per_shard=2)
+    [(1, 3), (7,)]
+    """
+    if objects_per_shard is not None and objects_per_shard < 1:
+        raise ValueError(f"objects_per_shard must be 1 or more, or null for all, got {objects_per_shard}")
+    ids = sorted(set(object_ids))
+    size = objects_per_shard or max(1, len(ids))
+    return [tuple(ids[start : start + size]) for start in range(0, len(ids), size)]
+
+
+def shard_id(video_id: str, group: tuple[int, ...], alone: bool) -> str:
+    """Return the id of a group of objects: safe as a file name and unique in the run.
+
+    Unique since the groups of a video do not overlap, and a path name has no `~`.
+
+    Args:
+        video_id: Any string.
+        group: Object ids in rising order.
+        alone: The group is the whole video.
+    """
+    name = path_name(video_id)
+    return name if alone else f"{name}~objects-{group[0]}-{group[-1]}"
+
+
+def make_shards(
+    video_id: str,
+    video_uri: str,
+    prompts: Iterable[Prompt],
+    num_frames_hint: int,
+    objects_per_shard: int | None,
+) -> list[Shard]:
+    """Return the shards of one video; each prompt is in exactly one, in the order given."""
+    prompts = tuple(prompts)
+    groups = group_objects((prompt.object_id for prompt in prompts), objects_per_shard)
+    return [
+        Shard(
+            id=shard_id(video_id, group, alone=len(groups) == 1),
+            video_id=video_id,
+            video_uri=video_uri,
+            prompts=tuple(prompt for prompt in prompts if prompt.object_id in group),
+            num_frames_hint=num_frames_hint,
+        )
+        for group in groups
+    ]
+
+
+def longest_first(shards: Iterable[Shard]) -> list[Shard]:
+    """Order by falling cost, so that no long shard is left running alone at the end.
+
+    Shards of equal cost stay in order.
+    """
+    return sorted(shards, key=lambda shard: -shard.cost)
+
+
+def remaining(shards: Iterable[Shard], finished: set[str]) -> list[Shard]:
+    """Return the shards whose ids are not finished, in order."""
+    return [shard for shard in shards if shard.id not in finished]
