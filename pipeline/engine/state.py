@@ -19,7 +19,7 @@ POINTER_SPAN_FRAMES = 16
 class ConditioningFrame:
     """What an object's prompt on one frame led to: a memory, and the answer for that frame."""
 
-    memory: torch.Tensor  # (1, channel, height, width) bf16
+    memory: torch.Tensor  # (1, channel, height, width) bf16, or fp16 under fp16
     pointer: torch.Tensor  # (1, channel)
     mask_logits: torch.Tensor  # (1, 1, height, width) float32, at a quarter of the model's input
     object_score: torch.Tensor  # (1, 1)

@@ -104,7 +104,8 @@ def _encode_memory(
         object_score_logits=object_score,
         is_mask_from_pts=prompted,
     )
-    return memory.to(torch.bfloat16)  # the official predictor stores it so, whatever it computes in
+    # The official predictor stores bf16 whatever it computes in; fp16 autocast can't mix with it.
+    return memory if memory.dtype == torch.float16 else memory.to(torch.bfloat16)
 
 
 def _sam2_past(bank: ObjectState, position: torch.Tensor) -> dict[str, dict[int, dict[str, Any]]]:

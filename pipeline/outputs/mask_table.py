@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import StorageError
@@ -78,7 +77,8 @@ def _in_frame_order(spans: Sequence[Path]) -> Iterator[pa.Table]:
     """Yield the spans that have rows; an overlap would publish rows twice."""
     last_frame = -1
     for path in spans:
-        span = pq.read_table(path, schema=MASKS, partitioning=None)
+        with pq.ParquetFile(path) as file:
+            span = file.read()
         if not span.num_rows:
             continue
         first_frame = span["frame_index"][0].as_py()
@@ -87,5 +87,5 @@ def _in_frame_order(spans: Sequence[Path]) -> Iterator[pa.Table]:
                 f"{path}: begins at frame {first_frame}, but the spans before it end at {last_frame}; "
                 "expected spans in frame order that do not overlap"
             )
-        last_frame = pc.max(span["frame_index"]).as_py()
+        last_frame = span["frame_index"][-1].as_py()
         yield span

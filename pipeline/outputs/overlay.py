@@ -81,10 +81,8 @@ def palette_of(text: str) -> sv.ColorPalette:
 
 def label_texts(detections: sv.Detections) -> list[str]:
     """Return "id class name" of each object, or the id alone."""
-    names = detections.data["class_name"]
-    return [
-        f"{object_id} {name}".strip() for object_id, name in zip(detections.tracker_id, names, strict=True)
-    ]
+    object_ids, names = np.asarray(detections.tracker_id), detections.data["class_name"]
+    return [f"{object_id} {name}".strip() for object_id, name in zip(object_ids, names, strict=True)]
 
 
 def _label_annotator(palette: sv.ColorPalette, size_wh: tuple[int, int]) -> sv.LabelAnnotator:

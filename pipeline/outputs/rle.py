@@ -1,6 +1,7 @@
 """Masks as COCO compressed run lengths, and what can be read off the runs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco
@@ -46,9 +47,9 @@ def tight_box_xyxy(rle: Rle) -> Box | None:
 
 def _encode(mask: np.ndarray) -> Rle:
     # COCO reads column by column. Mask by mask is several times faster than one (h, w, object) block.
-    encoded = coco.encode(np.asfortranarray(mask).view(np.uint8))
+    encoded: Any = coco.encode(np.asfortranarray(mask).view(np.uint8))
     return Rle(size_hw=(mask.shape[0], mask.shape[1]), counts=encoded["counts"])
 
 
-def _coco(rle: Rle) -> dict:
+def _coco(rle: Rle) -> Any:
     return {"size": list(rle.size_hw), "counts": rle.counts}

@@ -7,6 +7,7 @@ reports travel through Ray, frames and masks never do.
 
 import os
 import secrets
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskErr
 
 from pipeline.errors import FaultClass, PipelineError
 from pipeline.records import Problem, Shard, ShardReport
+from pipeline.runners.config import RunnerConfig
 from pipeline.runners.guard import MakeStage, failed_report, problem_of, run_guarded
 from pipeline.runners.progress import Progress
 from pipeline.work.attempts import Decision, RetryConfig, decide, needs_fresh_worker, settle
@@ -31,33 +33,12 @@ class ClusterError(PipelineError):
     """The Ray cluster can't be reached, or has no room for a worker."""
 
 
-@dataclass
-class RayConfig:
-    """Where the workers run, how many there are, and each one's share of a machine."""
-
-    workers: int | None = None  # null: as many as the cluster has room for
-    gpus_per_worker: float = 1.0  # 0.5 puts two on a GPU; 0 where the cluster has no GPU
-    cpus_per_worker: int = 1  # also the number of threads that torch uses
-    address: str | None = None  # of a cluster to join; null: RAY_ADDRESS, or else this machine alone
-    progress_poll_seconds: float = 1.0
-
-    def __post_init__(self):
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"runner.workers must be 1 or more, or null, got {self.workers}")
-        if self.gpus_per_worker < 0 or (self.gpus_per_worker > 1 and self.gpus_per_worker % 1):
-            raise ValueError(
-                f"runner.gpus_per_worker must be 0 to 1, or a whole number, got {self.gpus_per_worker}"
-            )
-        if self.cpus_per_worker < 1:
-            raise ValueError(f"runner.cpus_per_worker must be 1 or more, got {self.cpus_per_worker}")
-        if self.progress_poll_seconds <= 0:
-            raise ValueError(
-                f"runner.progress_poll_seconds must be above 0, got {self.progress_poll_seconds}"
-            )
-
-
 def run_on_ray(
-    make_stage: MakeStage, shards: Sequence[Shard], retry: RetryConfig, progress: Progress, config: RayConfig
+    make_stage: MakeStage,
+    shards: Sequence[Shard],
+    retry: RetryConfig,
+    progress: Progress,
+    config: RunnerConfig,
 ) -> Iterator[ShardReport]:
     """Yield one final report a shard, DONE or QUARANTINED, as they end.
 
@@ -79,7 +60,7 @@ def run_on_ray(
 
 
 @contextmanager
-def connected(config: RayConfig) -> Iterator[None]:
+def connected(config: RunnerConfig) -> Iterator[None]:
     """Join the configured cluster or start one on this machine, unless Ray is connected already."""
     if ray.is_initialized():
         yield
@@ -92,13 +73,21 @@ def connected(config: RayConfig) -> Iterator[None]:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     try:
+        _probe(address)
         ray.init(address=address, **options)
-    except (ConnectionError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:
         raise ClusterError(f"cannot join the Ray cluster at {address!r}: {error}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    """Raise OSError if nobody listens at a host:port; Ray itself would try for a quarter of an hour."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.rpartition("/")[2].strip("[]"), int(port)), timeout=10).close()
 
 
 def workers_that_fit(nodes: Sequence[dict[str, float]], gpus_per_worker: float, cpus_per_worker: int) -> int:
@@ -135,7 +124,6 @@ class StageWorker:
 
         return run_guarded(self._stage, shard, attempt, on_frames)
 
-    @ray.method(concurrency_group="progress")  # a thread of its own: it answers while `run` runs
     def frames(self) -> tuple[str, int]:
         """Return the shard last worked at and how many of its frames have masks."""
         return self._frames
@@ -161,7 +149,7 @@ class _Pool:
         shards: Sequence[Shard],
         retry: RetryConfig,
         progress: Progress,
-        config: RayConfig,
+        config: RunnerConfig,
     ):
         self.make_stage, self.retry, self.progress = make_stage, retry, progress
         self.poll_seconds = config.progress_poll_seconds
@@ -257,7 +245,7 @@ class _Pool:
             lease.asked = lease.asked or lease.actor.frames.remote()
 
 
-def _place(config: RayConfig) -> tuple[Any, int]:
+def _place(config: RunnerConfig) -> tuple[Any, int]:
     """Return the actor class with each worker's share of a machine, and how many workers to start."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     gpus = config.gpus_per_worker if any(node.get("GPU") for node in nodes) else 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image
@@ -103,13 +104,14 @@ def objects_of(label_image: np.ndarray) -> dict[int, np.ndarray]:
 
 
 def _score_video(run: str, folder: Path) -> list[ObjectScore]:
+    video_id = unquote(folder.name)  # ids are percent-encoded in paths
     try:
-        frames = list(read_masks(run, video_id=folder.name))
+        frames = list(read_masks(run, video_id=video_id))
     except InputMissing:
-        log.info("%s: not in the run, left out", folder.name)
+        log.info("%s: has true masks but none in the run, left out", video_id)
         return []
     ious = _ious(_prompted_frames(frames), _rles(frames), folder)
-    return [ObjectScore(folder.name, i, len(ious[i]), float(np.mean(ious[i]))) for i in sorted(ious)]
+    return [ObjectScore(video_id, i, len(ious[i]), float(np.mean(ious[i]))) for i in sorted(ious)]
 
 
 def _prompted_frames(frames: Sequence[StoredFrame]) -> dict[int, set[int]]:

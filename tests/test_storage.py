@@ -1,0 +1,58 @@
+"""A file is complete or absent, and created once; names are safe and one to one."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.storage import LONGEST_NAME_CHARS, complete_or_absent, create_once, path_name, write_whole
+
+
+def test_a_failing_block_leaves_neither_the_file_nor_a_rest_of_it(tmp_path):
+    with pytest.raises(RuntimeError), complete_or_absent(tmp_path / "table.parquet") as partial:
+        partial.write_bytes(b"half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_block_leaves_the_older_file_as_it_was(tmp_path):
+    write_whole(tmp_path / "a", b"old")
+    with pytest.raises(RuntimeError), complete_or_absent(tmp_path / "a") as partial:
+        partial.write_bytes(b"new")
+        raise RuntimeError
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def _create(path_and_number):
+    path, number = path_and_number
+    return create_once(path, str(number).encode())
+
+
+def test_of_many_racers_one_creates_the_file(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(4, mp_context=context) as pool:
+        for race in range(10):
+            path = tmp_path / f"marker-{race}"
+            won = list(pool.map(_create, [(path, number) for number in range(8)]))
+            assert sum(won) == 1
+            assert path.read_text() == str(won.index(True))
+
+
+@pytest.mark.parametrize(
+    "identifier", ["..", ".", "../../etc/passwd", "a/b", "_x", ".x", "~", "a b", "ü", "x" * 1000, "%2E"]
+)
+def test_no_identifier_leads_out_of_its_folder_or_hides_from_readers(tmp_path, identifier):
+    name = path_name(identifier)
+    assert (tmp_path / name).resolve().parent == tmp_path.resolve()
+    assert (tmp_path / name) != tmp_path
+    assert name[0] not in "._"
+    assert "~" not in name
+    assert len(name) <= LONGEST_NAME_CHARS
+    write_whole(tmp_path / name, b"x")
+
+
+@given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=200))
+def test_different_identifiers_have_different_names(one, other):
+    assert (path_name(one) == path_name(other)) == (one == other)

@@ -1,0 +1,163 @@
+"""Of several attempts at a shard exactly one is published, whoever is cut off and wherever."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.errors import FaultClass, FingerprintChanged, StorageError
+from pipeline.records import Problem, Prompt, Shard, ShardReport, ShardStatus
+from pipeline.storage import create_once, sha256_of, write_whole
+from pipeline.work.commits import TABLE, Marker, commit, finished, publish, read_marker
+from pipeline.work.fingerprints import changed_keys, digest_of, fingerprint
+from pipeline.work.quarantine import give_up, given_up
+from pipeline.work.run_folder import RunFolder
+
+PROMPT = Prompt(1, 0, box_xyxy=(0, 0, 4, 4))
+SHARD = Shard("cam~objects-1-2", "cam", "cam.mp4", (PROMPT,), fingerprint={"prompts": "a", "weights": "b"})
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunFolder.of(str(tmp_path / "run"))
+
+
+def attempt(run, content=b"rows", shard=SHARD):
+    """Let one attempt come as far as its own finished table."""
+    folder = run.new_attempt(shard.id)
+    write_whole(folder / TABLE, content)
+    return Marker(
+        *(shard.id, shard.video_id, shard.video_uri, folder.name, sha256_of(folder / TABLE), len(content)),
+        rows=1, objects=1, frames=1, seconds=1.0, attempts=1, fingerprint=dict(shard.fingerprint),
+    )  # fmt: skip
+
+
+def published(run):
+    return run.masks(SHARD.video_id, SHARD.id).read_bytes()
+
+
+def test_the_winner_is_published_and_its_attempts_are_forgotten(run):
+    assert commit(run, attempt(run, b"first"))
+    assert published(run) == b"first"
+    assert run.attempts(SHARD.id) == []
+
+
+def test_the_second_to_commit_loses_and_changes_nothing(run):
+    first, second = attempt(run, b"first"), attempt(run, b"second")
+    assert commit(run, first)
+    assert not commit(run, second)
+    assert published(run) == b"first"
+
+
+def test_a_marker_without_its_file_is_published_from_the_attempt_that_won(run):
+    first, second = attempt(run, b"first"), attempt(run, b"second")
+    assert create_once(run.marker(SHARD.id), _json(first))  # cut off between marker and publishing
+    assert not commit(run, second)
+    assert published(run) == b"first"
+
+
+def test_a_restarted_driver_publishes_what_was_committed(run):
+    create_once(run.marker(SHARD.id), _json(attempt(run)))
+    assert finished(run, [SHARD]) == {SHARD.id}
+    assert published(run) == b"rows"
+
+
+def test_a_late_attempt_of_a_published_shard_harms_nothing(run):
+    commit(run, attempt(run, b"first"))
+    assert not commit(run, attempt(run, b"late"))
+    assert published(run) == b"first"
+    assert run.attempts(SHARD.id) == []
+
+
+def test_a_table_that_is_not_the_committed_one_is_never_published(run):
+    marker = attempt(run)
+    create_once(run.marker(SHARD.id), _json(marker))
+    (run.attempts(SHARD.id)[0] / TABLE).write_bytes(b"other")
+    with pytest.raises(StorageError, match="committed"):
+        publish(run, marker)
+
+
+def test_two_attempts_never_share_a_folder(run):
+    assert len({run.new_attempt(SHARD.id) for _ in range(5)}) == 5
+
+
+def test_results_of_something_else_are_never_taken_for_done(run):
+    commit(run, attempt(run))
+    changed = replace(SHARD, fingerprint={"prompts": "a", "weights": "c"})
+    with pytest.raises(FingerprintChanged, match="weights was b, is now c"):
+        finished(run, [changed])
+
+
+def test_shards_that_the_manifest_no_longer_has_are_named(run):
+    commit(run, attempt(run))
+    with pytest.raises(FingerprintChanged, match="split otherwise"):
+        finished(run, [replace(SHARD, id="cam")])
+
+
+def test_a_marker_is_read_as_it_was_written(run):
+    marker = attempt(run)
+    commit(run, marker)
+    assert read_marker(run.marker(SHARD.id)) == marker
+
+
+def test_other_stores_are_refused_by_name():
+    with pytest.raises(StorageError, match="s3://bucket/run"):
+        RunFolder.of("s3://bucket/run")
+
+
+BASE = {"prompts": [PROMPT], "source": {"size_bytes": 3}, "config": {"a": 1}, "weights_sha256": "w"}
+
+
+@pytest.mark.parametrize(
+    ("change", "keys"),
+    [
+        ({}, []),
+        ({"prompts": [replace(PROMPT, object_id=2)]}, ["prompts"]),
+        ({"prompts": [replace(PROMPT, label="cup")]}, ["prompts"]),
+        ({"source": {"size_bytes": 4}}, ["source"]),
+        ({"config": {"a": 2}}, ["config.a"]),
+        ({"config": {"a": 1, "b": 0}}, ["config.b"]),
+        ({"weights_sha256": "v"}, ["weights"]),
+    ],
+)
+def test_a_fingerprint_changes_with_all_that_decides_the_masks_and_says_what(change, keys):
+    before, now = fingerprint(**BASE), fingerprint(**{**BASE, **change})
+    assert changed_keys(before, now) == keys
+    assert (digest_of(before) == digest_of(now)) == (not keys)
+
+
+def quarantined(run, shard=SHARD):
+    problem = Problem(FaultClass.DECODE_CORRUPT, "frame 7 cannot be decoded", "traceback")
+    report = ShardReport(shard.id, shard.video_id, ShardStatus.QUARANTINED, 1, problem=problem)
+    give_up(run, shard, report, last_frame=5)
+
+
+def test_a_shard_given_up_stays_so_until_asked_for(run):
+    quarantined(run)
+    assert given_up(run, [SHARD], retry=False) == {SHARD.id}
+    assert given_up(run, [SHARD], retry=True) == set()
+    assert not run.quarantine(SHARD.id).exists()
+
+
+def test_a_shard_given_up_is_tried_again_when_its_video_changed(run):
+    quarantined(run)
+    mended = replace(SHARD, fingerprint={**SHARD.fingerprint, "source": "new"})
+    assert given_up(run, [mended], retry=False) == set()
+
+
+def test_quarantine_says_what_a_person_needs(run):
+    quarantined(run)
+    (record,) = run.read_all("quarantine")
+    assert record["video_uri"] == "cam.mp4"
+    assert record["problem"] == {
+        "fault_class": "decode_corrupt",
+        "message": "frame 7 cannot be decoded",
+        "traceback": "traceback",
+        "last_frame": 5,
+    }
+
+
+def _json(marker):
+    import json
+    from dataclasses import asdict
+
+    return json.dumps(asdict(marker)).encode()
