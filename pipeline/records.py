@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -62,11 +62,18 @@ def prompt_problems(prompt: Prompt) -> list[PromptProblem]:
     ]
 
 
-def _prompt_rules(p: Prompt):
-    """Yield (is broken, column, found, allowed) for each rule."""
-    has_points, has_box, has_mask = bool(p.points_xy), p.box_xyxy is not None, p.mask is not None
-    coordinates = [c for xy in p.points_xy for c in xy] + list(p.box_xyxy or ())
+Rule = tuple[bool, str, str, str]  # is broken, column, found, allowed
+
+
+def _prompt_rules(p: Prompt) -> Iterator[Rule]:
     yield p.object_id < 1, "object_id", str(p.object_id), "1 or more"
+    yield from _frame_rules(p)
+    yield from _kind_rules(p)
+    yield from _point_rules(p)
+    yield from _box_rules(p)
+
+
+def _frame_rules(p: Prompt) -> Iterator[Rule]:
     yield (
         (p.frame_index is None) == (p.time_seconds is None),
         "frame_index",
@@ -80,13 +87,20 @@ def _prompt_rules(p: Prompt):
         str(p.time_seconds),
         "a finite number of seconds, 0 or more",
     )
+
+
+def _kind_rules(p: Prompt) -> Iterator[Rule]:
+    spots = bool(p.points_xy) or p.box_xyxy is not None
     yield (
-        not (has_points or has_box or has_mask),
+        not spots and p.mask is None,
         "points_xy",
         "no points, no box_xyxy and no mask_rle",
         "points, a box, a box with points, or a mask",
     )
-    yield has_mask and (has_points or has_box), "mask_rle", "a mask beside points or a box", "a mask alone"
+    yield spots and p.mask is not None, "mask_rle", "a mask beside points or a box", "a mask alone"
+
+
+def _point_rules(p: Prompt) -> Iterator[Rule]:
     yield (
         len(p.points_xy) != len(p.point_labels),
         "point_labels",
@@ -100,17 +114,20 @@ def _prompt_rules(p: Prompt):
         "1 (on the object) and 0 (not on it)",
     )
     yield (
-        not all(np.isfinite(coordinates)),
-        "box_xyxy" if has_box else "points_xy",
-        str(coordinates),
+        not all(np.isfinite(c) for xy in p.points_xy for c in xy),
+        "points_xy",
+        str(list(p.points_xy)),
         "finite pixel coordinates",
     )
-    yield (
-        has_box and not (p.box_xyxy[0] < p.box_xyxy[2] and p.box_xyxy[1] < p.box_xyxy[3]),
-        "box_xyxy",
-        str(p.box_xyxy),
-        "x0 < x1 and y0 < y1",
-    )
+
+
+def _box_rules(p: Prompt) -> Iterator[Rule]:
+    if p.box_xyxy is None:
+        return
+    x0, y0, x1, y1 = p.box_xyxy
+    finite = all(np.isfinite(c) for c in p.box_xyxy)
+    yield not finite, "box_xyxy", str(p.box_xyxy), "finite pixel coordinates"
+    yield finite and not (x0 < x1 and y0 < y1), "box_xyxy", str(p.box_xyxy), "x0 < x1 and y0 < y1"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ its own name.
 
 import hashlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,25 @@ def create_once(path: Path, data: bytes) -> bool:
         return False
     finally:
         partial.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a complete file a second name, in one step; an existing `target` is left as it is.
+
+    Where the disk has no links it is copied beside `source` first: half a copy never lies in the
+    folder of `target`, where others read.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except OSError:
+        partial = source.with_name(f".{uuid.uuid4().hex}.partial")
+        shutil.copyfile(source, partial)
+        _sync_file(partial)
+        partial.replace(target)
+    sync_folder(target.parent)
 
 
 def sha256_of(path: Path) -> str:

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.storage import LONGEST_NAME_CHARS, complete_or_absent, create_once, path_name, write_whole
+from pipeline.storage import (
+    LONGEST_NAME_CHARS,
+    complete_or_absent,
+    create_once,
+    link_or_copy,
+    path_name,
+    write_whole,
+)
 
 
 def test_a_failing_block_leaves_neither_the_file_nor_a_rest_of_it(tmp_path):
@@ -23,6 +30,21 @@ def test_a_failing_block_leaves_the_older_file_as_it_was(tmp_path):
         partial.write_bytes(b"new")
         raise RuntimeError
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["with links", "on a disk without links"])
+def test_a_second_name_is_complete_and_leaves_nothing_beside_it(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr("os.link", _refused)
+    write_whole(tmp_path / "work" / "table", b"rows")
+    link_or_copy(tmp_path / "work" / "table", tmp_path / "masks" / "table.parquet")
+    link_or_copy(tmp_path / "work" / "table", tmp_path / "masks" / "table.parquet")
+    assert [p.read_bytes() for p in (tmp_path / "masks").iterdir()] == [b"rows"]
+    assert [p.name for p in (tmp_path / "work").iterdir()] == ["table"]
+
+
+def _refused(*_):
+    raise PermissionError("this disk has no links")
 
 
 def _create(path_and_number):

@@ -8,8 +8,6 @@ In an attempt's folder, in the order of writing:
 """
 
 import json
-import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.storage import complete_or_absent, sha256_of, write_whole
+from pipeline.storage import complete_or_absent, link_or_copy, sha256_of, write_whole
 
 
 @dataclass
@@ -106,7 +104,7 @@ def take_over_newest(
         if checkpoint is None:
             continue
         for name in checkpoint.files:
-            _link_or_copy(path.parent / name, folder / name)
+            link_or_copy(path.parent / name, folder / name)
         write_whole(folder / path.name, path.read_bytes())
         return checkpoint, load_file(folder / checkpoint.state)
     return None
@@ -122,11 +120,3 @@ def _read_valid(path: Path, fingerprint: str) -> Checkpoint | None:
         for name, digest in checkpoint.files.items()
     )
     return checkpoint if whole else None
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a disk without links
-        with complete_or_absent(target) as partial:
-            shutil.copyfile(source, partial)

@@ -96,8 +96,8 @@ class MaskTable:
 
         Memory holds one row group a shard of one video.
         """
-        fragments = sorted(self._dataset.get_fragments(), key=lambda fragment: fragment.path)
-        for _, of_one_video in groupby(fragments, key=lambda fragment: fragment.path.rpartition("/")[0]):
+        files = sorted(self._dataset.get_fragments(), key=lambda file: file.path)
+        for _, of_one_video in groupby(files, key=lambda file: file.path.rpartition("/")[0]):
             rows = heapq.merge(*map(self._rows, of_one_video), key=itemgetter(*ROW_ORDER))
             for _, of_one_frame in groupby(rows, key=itemgetter("video_id", "frame_index")):
                 yield _frame_of(list(of_one_frame))
@@ -107,10 +107,10 @@ class MaskTable:
         table = self._dataset.to_table(filter=self._filter)
         return table.sort_by([(column, "ascending") for column in ROW_ORDER])
 
-    def _rows(self, fragment: ds.Fragment) -> Iterator[dict[str, Any]]:
-        batches = fragment.to_batches(schema=MASKS, filter=self._filter, batch_readahead=0, use_threads=False)
-        for batch in batches:
-            yield from batch.to_pylist()
+    def _rows(self, file: ds.Fragment) -> Iterator[dict[str, Any]]:
+        # One row group after the other: `to_batches` would read ahead without a bound that is ours.
+        for row_group in file.split_by_row_group(self._filter, schema=MASKS):
+            yield from row_group.to_table(schema=MASKS, filter=self._filter).to_pylist()
 
 
 @dataclass(frozen=True)

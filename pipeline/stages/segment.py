@@ -1,7 +1,7 @@
 """One shard from start to end, on any machine, without a cluster: video and prompts in, table out."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -124,7 +124,7 @@ class SegmentStage:
                 begun.log.add(rows_of(shard.video_id, masks, shard.labels), begun.state)
                 on_frames(begun.state.next_frame - begun.first_frame)
 
-    def _frames(self, video: Path, start_frame: int) -> Iterator[Frame]:
+    def _frames(self, video: Path, start_frame: int) -> Generator[Frame, None, None]:
         """Yield frames at the model's input size, decoded and resized ahead of their use."""
         frames = open_frames(video, self.config.frames, start_frame)
         side_px = self.engine.image_size_px

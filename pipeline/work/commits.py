@@ -8,14 +8,13 @@
 """
 
 import json
-import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import FingerprintChanged, StorageError
 from pipeline.records import Shard
-from pipeline.storage import complete_or_absent, create_once, sha256_of
+from pipeline.storage import create_once, link_or_copy, sha256_of
 from pipeline.work.fingerprints import changed_keys
 from pipeline.work.run_folder import RunFolder
 
@@ -59,8 +58,7 @@ def publish(run: RunFolder, marker: Marker) -> None:
     if not target.exists():
         table = run.root / "_work" / marker.shard_id / marker.attempt / TABLE
         _check_table(table, marker)
-        with complete_or_absent(target) as partial:
-            shutil.copyfile(table, partial)
+        link_or_copy(table, target)
     run.forget_attempts(marker.shard_id)
 
 

@@ -9,8 +9,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
-from pipeline.engine.sam2_model import OFFICIAL_OVERRIDES, _read_config
 from pipeline.engine.features import RGB_MEAN, RGB_STD
+from pipeline.engine.sam2_model import OFFICIAL_OVERRIDES, _read_config
 from pipeline.records import Frame, Prompt
 
 

@@ -48,7 +48,9 @@ def test_an_object_has_no_rows_before_its_first_prompt(together):
 
 
 def test_prompted_frames_are_marked(together):
-    prompted = {(o, r.frame_index) for r in together[0] for o, p in zip(r.object_ids, r.prompted) if p}
+    prompted = {
+        (o, r.frame_index) for r in together[0] for o, p in zip(r.object_ids, r.prompted, strict=True) if p
+    }
     assert prompted == {(1, 0), (1, 10), (2, 3), (7, 0)}
 
 

@@ -1,11 +1,10 @@
 """The masks are the official predictor's: same weights, same frames, one object at a time."""
 
 import pytest
-import torch
 
 from pipeline.records import Prompt, Rle
 from tests.engine.oracle import official_logits, official_predictor
-from tests.engine.scenes import SIZE_HW, disc, engine_of, nano_model, propagate, random_model, scene, square
+from tests.engine.scenes import SIZE_HW, disc, engine_of, nano_model, propagate, random_model, scene
 
 CLICK = Prompt(1, 0, points_xy=((30, 30),), point_labels=(1,))
 CLICKS = Prompt(1, 0, points_xy=((30, 30), (36, 34), (120, 60)), point_labels=(1, 1, 0))

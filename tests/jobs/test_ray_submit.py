@@ -1,0 +1,88 @@
+"""`ray job submit` to a cluster's head: submitted, its logs read, its masks read."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests.conftest import REPOSITORY
+from tests.jobs.conftest import masks_in, segment
+
+RAY = Path(sys.executable).with_name("ray")
+ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+
+
+def free_ports(count: int) -> list[int]:
+    """Return free ports outside 10002 to 19999, which Ray gives to its workers."""
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    assert not any(10002 <= port <= 19999 for port in ports)
+    return ports
+
+
+@pytest.fixture(scope="module")
+def job_server(tmp_path_factory):
+    """A head node of its own with its job server; yields the server's address."""
+    port, dashboard_port, client_port = free_ports(3)
+    command = [RAY, "start", "--head", "--block", "--disable-usage-stats", "--num-cpus=2"]
+    command += [f"--port={port}", f"--dashboard-port={dashboard_port}"]
+    command += [f"--ray-client-server-port={client_port}", "--object-store-memory=134217728"]
+    log = (tmp_path_factory.mktemp("head") / "log").open("w")
+    head = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
+    address = f"http://127.0.0.1:{dashboard_port}"
+    try:
+        _wait_until_it_answers(address, head)
+        yield address
+    finally:
+        _stop_with_children(psutil.Process(head.pid))
+
+
+def _stop_with_children(head: psutil.Process) -> None:
+    processes = [*head.children(recursive=True), head]
+    for process in processes:
+        process.terminate()
+    for process in psutil.wait_procs(processes, timeout=10)[1]:
+        process.kill()
+
+
+def _wait_until_it_answers(address: str, head: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and head.poll() is None:
+        try:
+            if requests.get(f"{address}/api/jobs/", timeout=2).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.3)
+    raise AssertionError("the head's job server did not come up")
+
+
+def ray_job(address: str, verb: str, *arguments: str) -> str:
+    command = [str(RAY), "job", verb, f"--address={address}", *arguments]
+    done = subprocess.run(
+        command, env=ENVIRONMENT, cwd=REPOSITORY, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_submitted_job_gives_the_masks_of_a_local_run(job_server, dataset, undisturbed, tmp_path):
+    arguments = [*segment(dataset, tmp_path), "runner=ray", "retry.max_attempts=2"]
+    ray_job(
+        job_server, "submit", "--submission-id=masks", "--working-dir=.", "--",
+        sys.executable, "-m", "jobs.segment", *arguments,
+    )  # fmt: skip
+    assert "3 of 3 shards done, 0 quarantined" in ray_job(job_server, "logs", "masks")
+    assert "SUCCEEDED" in ray_job(job_server, "status", "masks").upper()
+    assert masks_in(tmp_path) == masks_in(undisturbed)
