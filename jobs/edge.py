@@ -1,6 +1,7 @@
 """Hydra in, dataclasses out: what every job's entry point shares."""
 
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,11 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.errors import FaultClass, PipelineError
+from pipeline.errors import ClusterError, PipelineError, StorageError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
-DONE, WRONG_USAGE, SHARDS_QUARANTINED, STORAGE_GONE, STOPPED = 0, 1, 2, 3, 130
+DONE, WRONG_USAGE, SHARDS_QUARANTINED, STORAGE_OR_CLUSTER_GONE, STOPPED = 0, 1, 2, 3, 130
 
 Config = TypeVar("Config")
 
@@ -28,6 +29,7 @@ def run_job(config_name: str, schema: type[Config], main: Callable[[Config], int
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def entry(composed: DictConfig) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends as Ctrl-C does: in order
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         sys.exit(_guarded(lambda: main(to_dataclass(composed, schema))))
 
@@ -51,7 +53,7 @@ def _guarded(main: Callable[[], int]) -> int:
         return main()
     except PipelineError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return STORAGE_GONE if error.fault_class is FaultClass.STORAGE else WRONG_USAGE
+        return STORAGE_OR_CLUSTER_GONE if isinstance(error, (StorageError, ClusterError)) else WRONG_USAGE
     except (OmegaConfBaseException, ValueError) as error:
         print(f"config: {error}", file=sys.stderr)
         return WRONG_USAGE

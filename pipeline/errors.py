@@ -4,11 +4,11 @@ PipelineError
 ├── InputMissing      the video (or weights, or truth) is not where the URI says
 ├── DecodeCorrupt     it is there and cannot be decoded
 ├── PromptInvalid     a prompt does not fit the video it is for
-├── OutOfGpuMemory    the accelerator's memory is full
 ├── WeightsError      weights that do not fit the architecture, or can't be had
 ├── ManifestError     faults in the manifest; carries all of them
 ├── FingerprintChanged  the run folder holds results of other inputs or another config
-└── StorageError      the run folder cannot be read or written
+├── StorageError      the run folder cannot be read or written
+└── ClusterError      the Ray cluster can't be reached, or has no room for a worker
 """
 
 from enum import Enum
@@ -46,16 +46,16 @@ class PromptInvalid(PipelineError):
     fault_class = FaultClass.PROMPT_INVALID
 
 
-class OutOfGpuMemory(PipelineError):
-    fault_class = FaultClass.OOM_GPU
-
-
 class WeightsError(PipelineError):
     fault_class = FaultClass.WEIGHTS
 
 
 class StorageError(PipelineError):
     fault_class = FaultClass.STORAGE
+
+
+class ClusterError(PipelineError):
+    """The Ray cluster can't be reached, or has no room for a worker."""
 
 
 class FingerprintChanged(PipelineError):

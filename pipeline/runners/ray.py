@@ -7,7 +7,9 @@ reports travel through Ray, frames and masks never do.
 
 import os
 import secrets
+import signal
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,7 +20,7 @@ from typing import Any
 import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
-from pipeline.errors import FaultClass, PipelineError
+from pipeline.errors import ClusterError, FaultClass, PipelineError
 from pipeline.records import Problem, Shard, ShardReport
 from pipeline.runners.config import RunnerConfig
 from pipeline.runners.guard import MakeStage, failed_report, problem_of, run_guarded
@@ -27,10 +29,6 @@ from pipeline.work.attempts import Decision, RetryConfig, decide, needs_fresh_wo
 from pipeline.work.shards import longest_first
 
 OBJECT_STORE_BYTES = 128 << 20  # only shards and reports pass through it; Ray would take a third of memory
-
-
-class ClusterError(PipelineError):
-    """The Ray cluster can't be reached, or has no room for a worker."""
 
 
 def run_on_ray(
@@ -72,11 +70,14 @@ def connected(config: RunnerConfig) -> Iterator[None]:
         # by default since 2.60. Without one given it would leave its own in the home folder.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         _probe(address)
         ray.init(address=address, **options)
     except (OSError, RuntimeError) as error:
-        raise ClusterError(f"cannot join the Ray cluster at {address!r}: {error}") from error
+        raise ClusterError(f"cannot start or join Ray at {address!r}: {error}") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # `init` puts its own in place, which skips clearing up
     try:
         yield
     finally:
@@ -124,6 +125,7 @@ class StageWorker:
 
         return run_guarded(self._stage, shard, attempt, on_frames)
 
+    @ray.method(concurrency_group="progress")  # a thread of its own: it answers while `run` runs
     def frames(self) -> tuple[str, int]:
         """Return the shard last worked at and how many of its frames have masks."""
         return self._frames

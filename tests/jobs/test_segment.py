@@ -81,6 +81,19 @@ def test_killed_in_the_middle_and_run_again_the_table_is_the_same(dataset, undis
     assert int(output.split(" frames have masks; ")[1].split(" computed")[0]) <= 82 - 20
 
 
+@pytest.mark.parametrize("runner", ["local", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
+def test_stopped_by_a_signal_it_says_so_and_goes_on_later(dataset, undisturbed, tmp_path, runner, number):
+    process = start_job("segment", *segment(dataset, tmp_path, f"runner={runner}"))
+    wait_for(lambda: list(tmp_path.glob("_work/long/000001/checkpoint-000000010.json")))
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+
+    assert run_job("segment", *segment(dataset, tmp_path))[0] == 0
+    assert masks_in(tmp_path) == masks_in(undisturbed)
+
+
 @pytest.mark.ray
 def test_a_worker_killed_in_the_middle_costs_no_more_than_one_interval(dataset, undisturbed, tmp_path):
     process = start_job("segment", *segment(dataset, tmp_path, "runner=ray", "runner.workers=1"))
@@ -181,6 +194,7 @@ def test_another_config_on_the_same_folder_is_refused_by_key(dataset, undisturbe
         ("engine.max_hole_px=-1", "engine.max_hole_px"),
         ("checkpoint.every_frames=none", "every_frames"),
         ("run=s3://bucket/out", "local or mounted disks only"),
+        ("runner={name:ray,address:'127.0.0.1:9'}", "127.0.0.1:9"),
         ("model.weights=nowhere.pt", "nowhere.pt: no such file"),
         ("model=sam2.9_huge", "sam2.9_huge"),
     ],

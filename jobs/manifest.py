@@ -1,0 +1,36 @@
+"""Make a Parquet manifest: from a readable CSV, or from folders of true masks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import MISSING
+
+from jobs.edge import DONE, run_job
+from pipeline.inputs.manifest_write import PromptKind, rows_from_csv, rows_from_truth, write_manifest
+
+
+@dataclass
+class ManifestJobConfig:
+    out: str = MISSING
+    csv: str | None = None
+    truth: str | None = None
+    prompt: PromptKind = PromptKind.mask
+
+    def __post_init__(self):
+        if (self.csv is None) == (self.truth is None):
+            raise ValueError("give exactly one of csv=FILE and truth=DIR")
+
+
+def main(config: ManifestJobConfig) -> int:
+    out = Path(config.out)
+    if config.csv is not None:
+        rows = rows_from_csv(Path(config.csv), out.parent)
+    else:
+        rows = list(rows_from_truth(Path(str(config.truth)), config.prompt, out.parent))
+    write_manifest(rows, out)
+    print(f"{out}: {len(rows)} prompts of {len({row['video_id'] for row in rows})} videos")
+    return DONE
+
+
+if __name__ == "__main__":
+    run_job("manifest", ManifestJobConfig, main)
