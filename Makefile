@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup  ## Segment the bundled clips with the embedded model and show the masks
-	$(BIN)/python -m jobs.segment manifest=pipeline/bundled/clips/prompts.parquet run=$(DEMO)
+	$(BIN)/python -m jobs.segment manifest=pipeline/bundled/clips/prompts.parquet run=$(DEMO) precision=fp32
 	$(BIN)/python -m jobs.render run=$(DEMO)
 	$(BIN)/python -m jobs.show run=$(DEMO)
 

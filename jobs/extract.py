@@ -25,13 +25,10 @@ class ExtractJobConfig(ExtractConfig):
     video: str | None = None
     manifest: str | None = None
 
-    def __post_init__(self):
-        super().__post_init__()
-        if (self.video is None) == (self.manifest is None):
-            raise ValueError("give exactly one of video=URI and manifest=URI")
-
 
 def main(config: ExtractJobConfig) -> int:
+    if (config.video is None) == (config.manifest is None):
+        raise ValueError("give exactly one of video=URI and manifest=URI")
     failed = 0
     for uri, folder in _videos(config):
         try:

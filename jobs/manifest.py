@@ -16,12 +16,10 @@ class ManifestJobConfig:
     truth: str | None = None
     prompt: PromptKind = PromptKind.mask
 
-    def __post_init__(self):
-        if (self.csv is None) == (self.truth is None):
-            raise ValueError("give exactly one of csv=FILE and truth=DIR")
-
 
 def main(config: ManifestJobConfig) -> int:
+    if (config.csv is None) == (config.truth is None):
+        raise ValueError("give exactly one of csv=FILE and truth=DIR")
     out = Path(config.out)
     if config.csv is not None:
         rows = rows_from_csv(Path(config.csv), out.parent)

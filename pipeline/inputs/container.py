@@ -53,7 +53,7 @@ def _end_of_segment(file: BinaryIO) -> int:
 
 def _read_size(file: BinaryIO) -> int | None:
     """Read one EBML size: leading zero bits give its length, all ones mean unknown (live)."""
-    first = file.read(1)[0]
+    first = int.from_bytes(file.read(1), "big")
     extra = 8 - first.bit_length()
     value_bits = 7 * (extra + 1)
     value = int.from_bytes(bytes([first]) + file.read(extra), "big") & ((1 << value_bits) - 1)

@@ -13,18 +13,18 @@ from pipeline.inputs.video import count_frames
 from pipeline.records import Prompt
 
 
-class UnreadableVideos(str, Enum):
+class UnreadableVideos(str, Enum):  # small letters, as users write them: OmegaConf goes by name
     """What a video is that cannot be read when the manifest is checked."""
 
-    FAULT = "fault"  # a fault of the manifest: nothing starts
-    KEEP = "keep"  # kept without facts, for the run to try and to quarantine
+    fault = "fault"  # a fault of the manifest: nothing starts
+    keep = "keep"  # kept without facts, for the run to try and to quarantine
 
 
 @dataclass
 class ManifestConfig:
     """How a manifest is checked."""
 
-    unreadable_videos: UnreadableVideos = UnreadableVideos.FAULT
+    unreadable_videos: UnreadableVideos = UnreadableVideos.fault
     probe_threads: int = 4
     max_faults_shown: int = 1000
     source: SourceConfig = field(default_factory=SourceConfig)
@@ -85,7 +85,7 @@ def _look_at(rows: list[PromptRow], config: ManifestConfig) -> tuple[VideoFacts 
     try:
         facts = _facts(rows[0].video_uri, max(row.draft.frame_index or 0 for row in rows), config.source)
     except (InputMissing, DecodeCorrupt) as error:
-        if config.unreadable_videos is UnreadableVideos.KEEP:
+        if config.unreadable_videos is UnreadableVideos.keep:
             return None, []
         return None, [rows[0].row.fault("video_uri", error, "a video that can be read")]
     return facts, [fault for row in rows for fault in misfits(row, facts)]

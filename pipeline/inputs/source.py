@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import aiohttp
 from fsspec.core import url_to_fs
 
 from pipeline.errors import InputMissing, StorageError
@@ -161,7 +162,10 @@ def faults_named(uri: str) -> Iterator[None]:
         yield
     except InputMissing as error:
         raise InputMissing(f"{shown(uri)}: {error}") from None
-    except (FileNotFoundError, PermissionError, NotADirectoryError):
+    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        # fsspec calls an HTTP server that does not answer a missing file.
+        if isinstance(error.__cause__, aiohttp.ClientConnectionError):
+            raise StorageError(f"{shown(uri)}: no connection to the server") from None
         raise InputMissing(f"{shown(uri)}: not there, or not to be read from here") from None
     except (ValueError, ImportError) as error:
         # No such protocol, or its client is not installed.

@@ -1,6 +1,7 @@
 """The official `SAM2VideoPredictor`, run one object at a time on frames that we hand it."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -46,6 +47,17 @@ def official_logits(
     loaded = (images, *frames[0].video_size_hw)
     with mock.patch("sam2.sam2_video_predictor.load_video_frames", return_value=loaded):
         state = predictor.init_state("")
+    give_prompts(predictor, state, prompts, masks)
+    return {t: logits[0, 0] for t, _, logits in predictor.propagate_in_video(state)}
+
+
+def give_prompts(
+    predictor: SAM2VideoPredictor,
+    state: dict[str, Any],
+    prompts: Sequence[Prompt],
+    masks: Mapping[Prompt, np.ndarray],
+) -> None:
+    """Give the official predictor prompts; those in `masks` as that (height, width) bool mask."""
     for prompt in prompts:
         where = {"inference_state": state, "frame_idx": prompt.frame_index, "obj_id": prompt.object_id}
         if prompt in masks:
@@ -57,4 +69,3 @@ def official_logits(
                 labels=np.array(prompt.point_labels, np.int32) if prompt.points_xy else None,
                 box=None if prompt.box_xyxy is None else np.array(prompt.box_xyxy, np.float32),
             )
-    return {t: logits[0, 0] for t, _, logits in predictor.propagate_in_video(state)}

@@ -1,0 +1,58 @@
+"""Two ways of segmenting a video, each watching the memory of its own process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import torch
+
+from benchmarks.official import official_nano, track
+from pipeline.engine.engine import EngineConfig, Precision
+from pipeline.records import Prompt, Shard
+from pipeline.stages.segment import SegmentConfig, SegmentStage
+
+MIB = 2**20
+
+
+@dataclass
+class MemoryCurve:
+    """Resident memory of one process while it works."""
+
+    every: int
+    frames: list[int] = field(default_factory=list)  # that were done when the memory was taken
+    rss_mib: list[float] = field(default_factory=list)
+    model_mib: float = 0.0  # with the model loaded and nothing of the video
+
+    def take(self, done: int) -> None:
+        """Take the memory after so many frames, if it is time for that."""
+        if done % self.every == 0:
+            self.frames.append(done)
+            self.rss_mib.append(_rss_mib())
+
+
+def segment_with_stage(video: Path, prompts: Sequence[Prompt], run: Path, every: int) -> MemoryCurve:
+    """Segment a video by the worker's own stage, up to the published table."""
+    torch.set_num_threads(1)
+    config = SegmentConfig(engine=EngineConfig(precision=Precision.fp32))
+    stage = SegmentStage(config, str(run))
+    curve = MemoryCurve(every, model_mib=_rss_mib())
+    shard = Shard("looped", "looped", str(video), tuple(prompts), fingerprint={"benchmark": "memory"})
+    report = stage(shard, 1, curve.take)
+    curve.frames.append(report.frames)  # once more, after the spans were merged and published
+    curve.rss_mib.append(_rss_mib())
+    return curve
+
+
+def segment_with_official(frames: Path, prompts: Sequence[Prompt], every: int) -> MemoryCurve:
+    """Segment a folder of JPEGs by the official predictor, its masks dropped as they come."""
+    torch.set_num_threads(1)
+    predictor = official_nano()
+    curve = MemoryCurve(every, model_mib=_rss_mib())
+    for found in track(predictor, frames, prompts):
+        curve.take(found.frame_index + 1)
+    return curve
+
+
+def _rss_mib() -> float:
+    return psutil.Process().memory_info().rss / MIB

@@ -1,0 +1,63 @@
+"""Our masks beside those of the official SAM2VideoPredictor: `python -m benchmarks.parity`.
+
+Same weights, same frames, fp32, one object at a time. nano has its trained weights and meets every kind
+of prompt; the eight architectures of the sam2 package have random weights and see small images.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.report import arguments, save, save_markdown, show
+from tests.engine.parity_cases import ARCHITECTURES, EVERYTHING, NANO_CASES, Agreement, Case, compare
+from tests.engine.scenes import nano_model, random_model
+
+RANDOM_IMAGE_SIZE_PX = 128
+TEXT = """# Parity with the official predictor
+
+Our engine and `SAM2VideoPredictor`: same weights, same frames, fp32, one object at a time. nano has its
+trained weights; the others have random weights and see images of 128x128 px. The difference is the largest
+over all objects, frames and pixels, of logits at the video's size. The last column is the standard deviation
+of the official logits: were it near 0, equality would say nothing."""
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--models", nargs="+", metavar="MODEL", default=["nano", *ARCHITECTURES])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    figures = list(measure(options.models))
+    rows = [_row(figure) for figure in figures]
+    show("Parity with the official predictor", rows)
+    save(options.out, "parity", figures)
+    save_markdown(options.out, "parity", TEXT, rows)
+
+
+def measure(models: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield one figure a model and case."""
+    for architecture in models:
+        nano = architecture == "nano"
+        model = nano_model() if nano else random_model(architecture, RANDOM_IMAGE_SIZE_PX)
+        for case in NANO_CASES if nano else [EVERYTHING]:
+            yield _figure(architecture, case, compare(model, architecture, case))
+
+
+def _figure(architecture: str, case: Case, agreement: Agreement) -> dict[str, Any]:
+    return {"model": architecture, "case": case.name, "frames": case.num_frames, **agreement._asdict()}
+
+
+def _row(figure: dict[str, Any]) -> dict[str, str]:
+    return {
+        "model": Path(figure["model"]).stem,
+        "case": figure["case"],
+        "frames": str(figure["frames"]),
+        "largest logit difference": f"{figure['logit_difference']:.1e}",
+        "differing pixels": str(figure["differing_pixels"]),
+        "deviation of logits": f"{figure['spread']:.2f}",
+    }
+
+
+if __name__ == "__main__":
+    main()

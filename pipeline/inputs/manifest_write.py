@@ -1,0 +1,162 @@
+"""Writing manifests: from rows, from a readable CSV, from folders of true masks."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from pycocotools import mask as coco
+
+from pipeline import schemas
+from pipeline.errors import InputMissing, ManifestError
+from pipeline.inputs.images import image_paths
+from pipeline.inputs.manifest_table import resolved
+from pipeline.storage import complete_or_absent
+
+# How a CSV cell becomes a value; an empty cell is null.
+CELLS: dict[str, Callable[[str], Any]] = {
+    "video_id": str,
+    "video_uri": str,
+    "object_id": int,
+    "frame_index": int,
+    "time_seconds": float,
+    "points_xy": json.loads,
+    "point_labels": json.loads,
+    "box_xyxy": json.loads,
+    "mask_png": str,  # instead of mask_rle: an image, relative to the CSV; not 0 is the object
+    "label": str,
+    "prompt_video_uri": str,
+    "kind": str,
+}
+
+
+class PromptKind(str, Enum):  # small letters, as users write them: OmegaConf goes by name
+    """How an object of the truth is pointed out to the model."""
+
+    mask = "mask"
+    box = "box"
+    click = "click"
+
+
+def write_manifest(rows: list[dict[str, Any]], path: Path) -> None:
+    """Write rows, dicts of manifest columns, as a Parquet manifest: complete or not at all."""
+    try:
+        table = pa.Table.from_pylist(rows, schema=schemas.MANIFEST)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ManifestError(f"{path}: a value does not fit its column: {error}") from None
+    with complete_or_absent(path) as partial:
+        pq.write_table(table, partial)
+
+
+def rows_from_csv(path: Path, out_folder: Path) -> list[dict[str, Any]]:
+    """Return the manifest rows of a CSV, its relative URIs rewritten to hold from `out_folder` too.
+
+    Columns are the manifest's; lists are JSON (`[[320, 180]]`), and `mask_png` names an image
+    in place of `mask_rle`.
+
+    Raises:
+        ManifestError: all cells that can't be read, and columns that no manifest has.
+        InputMissing: there is no such CSV.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            lines = [(reader.line_num, cells) for cells in reader]
+    except OSError as error:
+        raise InputMissing(f"{path}: {error.strerror}") from None
+    unknown = sorted(set(reader.fieldnames or ()) - set(CELLS))
+    faults = [f"{path}: column {name} is unknown; allowed: {', '.join(CELLS)}" for name in unknown]
+    rows = [_csv_row(path, line, cells, faults) for line, cells in lines]
+    if faults:
+        raise ManifestError("\n".join(faults))
+    for row in rows:
+        if path.parent.absolute() != out_folder.absolute():
+            row["video_uri"] = resolved(row["video_uri"], str(path.parent))
+    return rows
+
+
+def rows_from_truth(truth: Path, prompt: PromptKind, out_folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield one prompt on frame 0 for each object of `<truth>/<video_id>/{frames,masks}/`.
+
+    A mask of 0 and 255 alone shows object 1; otherwise each value but 0 is an object id.
+
+    Raises:
+        InputMissing: no such folders, or no mask of a first frame.
+    """
+    folders = sorted(masks.parent for masks in truth.glob("*/masks"))
+    if not folders:
+        raise InputMissing(f"{truth}: expected <video_id>/frames and <video_id>/masks, found none")
+    for folder in folders:
+        for object_id, mask in _objects_on_first_frame(folder).items():
+            yield {
+                "video_id": folder.name,
+                "video_uri": os.path.relpath(folder / "frames", out_folder),
+                "object_id": object_id,
+                "frame_index": 0,
+            } | prompt_columns(mask, prompt)
+
+
+def prompt_columns(mask: np.ndarray, prompt: PromptKind) -> dict[str, Any]:
+    """Return the manifest columns that point out a mask, (height, width) bool with a pixel set."""
+    if prompt is PromptKind.mask:
+        return {"mask_rle": _encoded(mask)}
+    if prompt is PromptKind.click:
+        return {"points_xy": [click_of(mask)], "point_labels": [1]}
+    ys, xs = np.nonzero(mask)
+    return {"box_xyxy": [int(value) for value in (xs.min(), ys.min(), xs.max(), ys.max())]}
+
+
+def click_of(mask: np.ndarray) -> list[float]:
+    """Return [x, y] of the pixel farthest from the mask's edge; the image's border counts as edge."""
+    padded = np.pad(mask.astype(np.uint8), 1)
+    distances = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    y, x = np.unravel_index(distances.argmax(), distances.shape)
+    return [float(x), float(y)]
+
+
+def _csv_row(path: Path, line: int, cells: dict[str, Any], faults: list[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for column, cell in cells.items():
+        if column not in CELLS or not cell:
+            continue
+        try:
+            row[column] = CELLS[column](cell)
+        except ValueError as error:
+            faults.append(f"{path}, line {line}, column {column}: {cell!r} can't be read: {error}")
+    if "mask_png" in row:
+        row["mask_rle"] = _encoded(_labels(path.parent / row.pop("mask_png")) > 0)
+    for column in ("video_id", "video_uri", "object_id"):
+        if not cells.get(column):
+            faults.append(f"{path}, line {line}, column {column}: nothing; allowed: a value")
+    return row
+
+
+def _objects_on_first_frame(folder: Path) -> dict[int, np.ndarray]:
+    first = image_paths(folder / "frames")[0]
+    mask_path = folder / "masks" / f"{first.stem}.png"
+    labels = _labels(mask_path)
+    ids = [int(value) for value in np.unique(labels) if value]
+    if ids == [255]:
+        return {1: labels == 255}
+    return {object_id: labels == object_id for object_id in ids}
+
+
+def _encoded(mask: np.ndarray) -> dict[str, Any]:
+    return dict(coco.encode(np.asfortranarray(mask, np.uint8)))
+
+
+def _labels(path: Path) -> np.ndarray:
+    """Return an image's palette indices or grey values, (height, width) uint8."""
+    try:
+        with Image.open(path) as image:
+            return np.array(image if image.mode in ("P", "L") else image.convert("L"))
+    except OSError as error:
+        raise InputMissing(f"{path}: no mask image to be read: {error.strerror or error}") from None
