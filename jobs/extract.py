@@ -44,9 +44,8 @@ def _videos(config: ExtractJobConfig) -> Iterator[tuple[str, Path]]:
     if config.video is not None:
         yield config.video, Path(config.out)
         return
-    for video in load_manifest(
-        str(config.manifest), ManifestConfig(UnreadableVideos.keep, source=config.source)
-    ):
+    check = ManifestConfig(UnreadableVideos.keep)
+    for video in load_manifest(str(config.manifest), check, config.source):
         yield video.video_uri, Path(config.out) / path_name(video.video_id)
 
 

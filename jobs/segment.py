@@ -41,7 +41,7 @@ class JobConfig:
     source: SourceConfig = field(default_factory=SourceConfig)
     frames: FramesConfig = field(default_factory=FramesConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    manifest_checks: ManifestConfig = field(default_factory=ManifestConfig)
+    check: ManifestConfig = field(default_factory=ManifestConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
     runner: RunnerConfig = field(default_factory=RunnerConfig)
     retry: RetryConfig = field(default_factory=RetryConfig)
@@ -57,7 +57,7 @@ class JobConfig:
 def main(config: JobConfig) -> int:
     """Do what is not done yet, and return the exit code."""
     run = RunFolder.of(config.run)
-    shards = make_plan(config.manifest, config.manifest_checks, config.plan, config.segment)
+    shards = make_plan(config.manifest, config.check, config.plan, config.segment)
     done = finished(run, shards)
     quarantined = given_up(run, shards, config.retry_quarantined)
     open_shards = remaining(shards, done | quarantined)

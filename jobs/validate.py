@@ -6,16 +6,18 @@ from omegaconf import MISSING
 
 from jobs.edge import DONE, run_job
 from pipeline.inputs.manifest import ManifestConfig, load_manifest
+from pipeline.inputs.source import SourceConfig
 
 
 @dataclass
 class ValidateConfig:
     manifest: str = MISSING
     check: ManifestConfig = field(default_factory=ManifestConfig)
+    source: SourceConfig = field(default_factory=SourceConfig)
 
 
 def main(config: ValidateConfig) -> int:
-    videos = load_manifest(config.manifest, config.check)
+    videos = load_manifest(config.manifest, config.check, config.source)
     prompts = [prompt for video in videos for prompt in video.prompts]
     objects = {(video.video_id, prompt.object_id) for video in videos for prompt in video.prompts}
     frames = sum(video.facts.num_frames_hint for video in videos if video.facts)

@@ -1,7 +1,7 @@
 """The prompt manifest: read, and checked whole before any work starts."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from pipeline.errors import DecodeCorrupt, InputMissing, ManifestError
@@ -27,12 +27,11 @@ class ManifestConfig:
     unreadable_videos: UnreadableVideos = UnreadableVideos.fault
     probe_threads: int = 4
     max_faults_shown: int = 1000
-    source: SourceConfig = field(default_factory=SourceConfig)
 
     def __post_init__(self):
         for name in ("probe_threads", "max_faults_shown"):
             if getattr(self, name) < 1:
-                raise ValueError(f"manifest.{name} must be 1 or more, got {getattr(self, name)}")
+                raise ValueError(f"check.{name} must be 1 or more, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,13 @@ class VideoPrompts:
     facts: VideoFacts | None  # None: unreadable, and kept for the run to quarantine
 
 
-def load_manifest(uri: str, config: ManifestConfig) -> list[VideoPrompts]:
+def load_manifest(uri: str, config: ManifestConfig, source: SourceConfig) -> list[VideoPrompts]:
     """Return the videos of a manifest, in the order of their first rows.
 
     Args:
         uri: a Parquet file, or a folder of them; any fsspec URI or path.
+        config: how strict to be.
+        source: where remote videos lie while they are looked at.
 
     Raises:
         ManifestError: with every fault found in any row, column and video, one line each.
@@ -62,7 +63,7 @@ def load_manifest(uri: str, config: ManifestConfig) -> list[VideoPrompts]:
     prompts = [prompt for prompt, _ in parsed if prompt is not None]
     videos = list(by_video(prompts).values())
     with ThreadPoolExecutor(config.probe_threads) as pool:
-        looked_at = list(pool.map(lambda video: _look_at(video, config), videos))
+        looked_at = list(pool.map(lambda video: _look_at(video, config, source), videos))
     faults += [fault for _, row_faults in parsed for fault in row_faults]
     faults += contradictions(prompts)
     faults += [fault for _, video_faults in looked_at for fault in video_faults]
@@ -80,10 +81,12 @@ def report(faults: list[Fault], max_shown: int) -> str:
     return "\n".join(lines)
 
 
-def _look_at(rows: list[PromptRow], config: ManifestConfig) -> tuple[VideoFacts | None, list[Fault]]:
+def _look_at(
+    rows: list[PromptRow], config: ManifestConfig, source: SourceConfig
+) -> tuple[VideoFacts | None, list[Fault]]:
     """Return what is known of the rows' video, and what is wrong with it or with the prompts' fit."""
     try:
-        facts = _facts(rows[0].video_uri, max(row.draft.frame_index or 0 for row in rows), config.source)
+        facts = _facts(rows[0].video_uri, max(row.draft.frame_index or 0 for row in rows), source)
     except (InputMissing, DecodeCorrupt) as error:
         if config.unreadable_videos is UnreadableVideos.keep:
             return None, []

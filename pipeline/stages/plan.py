@@ -29,9 +29,7 @@ class PlanConfig:
             )
 
 
-def make_plan(
-    manifest: str, manifest_config: ManifestConfig, plan: PlanConfig, segment: SegmentConfig
-) -> list[Shard]:
+def make_plan(manifest: str, check: ManifestConfig, plan: PlanConfig, segment: SegmentConfig) -> list[Shard]:
     """Check the whole manifest and return all shards of it, each with its fingerprint.
 
     Raises:
@@ -43,7 +41,7 @@ def make_plan(
         raise ValueError(
             "engine.non_overlap needs all objects of a video in one shard: set plan.objects_per_shard=null"
         )
-    videos = load_manifest(manifest, manifest_config)
+    videos = load_manifest(manifest, check, segment.source)
     _, weights_sha256 = find_weights(segment.model)
     return [
         replace(

@@ -11,6 +11,7 @@ from pipeline import schemas
 from pipeline.errors import InputMissing, ManifestError
 from pipeline.inputs.manifest import ManifestConfig, UnreadableVideos, VideoPrompts, load_manifest
 from pipeline.inputs.probe import VideoFacts
+from pipeline.inputs.source import SourceConfig
 from pipeline.records import Prompt, Rle
 from tests.inputs.clips import cut_short, write_clip
 
@@ -33,7 +34,7 @@ def check(tmp_path, clip):
         plain = {"video_id": "a", "video_uri": str(clip), "object_id": 1, "frame_index": 0}
         table = pa.Table.from_pylist([plain | row for row in rows], schema=schema)
         pq.write_table(table, tmp_path / "m.parquet")
-        return load_manifest(str(tmp_path / "m.parquet"), ManifestConfig(**config))
+        return load_manifest(str(tmp_path / "m.parquet"), ManifestConfig(**config), SourceConfig())
 
     return check
 
@@ -193,9 +194,9 @@ def test_optional_columns_may_be_left_out_and_others_not(tmp_path, clip):
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "good.parquet")
     pq.write_table(pa.Table.from_pylist([{"object_id": 1, "colour": "red"}]), tmp_path / "bad.parquet")
 
-    assert len(load_manifest(str(tmp_path / "good.parquet"), ManifestConfig())) == 1
+    assert len(load_manifest(str(tmp_path / "good.parquet"), ManifestConfig(), SourceConfig())) == 1
     with pytest.raises(ManifestError) as caught:
-        load_manifest(str(tmp_path / "bad.parquet"), ManifestConfig())
+        load_manifest(str(tmp_path / "bad.parquet"), ManifestConfig(), SourceConfig())
     assert [
         line.partition("column ")[2].partition(":")[0] for line in str(caught.value).splitlines()[1:]
     ] == [
@@ -214,7 +215,7 @@ def test_a_folder_of_files_is_one_manifest(tmp_path, clip):
         pq.write_table(table, tmp_path / "m" / f"{number}.parquet")
     (tmp_path / "m" / "_common.parquet").write_bytes(b"not read")
 
-    [video] = load_manifest(str(tmp_path / "m"), ManifestConfig())
+    [video] = load_manifest(str(tmp_path / "m"), ManifestConfig(), SourceConfig())
 
     assert [prompt.object_id for prompt in video.prompts] == [1, 2]
     assert video.video_uri == str(tmp_path / "clip.mp4")
@@ -227,7 +228,7 @@ def test_a_remote_manifest_finds_its_videos_beside_it(clip):
     with fsspec.open("memory://beside/m.parquet", "wb") as file:
         pq.write_table(pa.Table.from_pylist([row]), file)
 
-    [video] = load_manifest("memory://beside/m.parquet", ManifestConfig())
+    [video] = load_manifest("memory://beside/m.parquet", ManifestConfig(), SourceConfig())
 
     assert video.video_uri == "memory://beside/clips/a.mp4"
     assert video.facts == FACTS
@@ -253,11 +254,11 @@ def test_another_kind_of_file_is_a_fault(data, tmp_path):
     (tmp_path / "m.parquet").write_bytes(data)
 
     with pytest.raises(ManifestError, match=r"m\.parquet.*a Parquet file"):
-        load_manifest(str(tmp_path / "m.parquet"), ManifestConfig())
+        load_manifest(str(tmp_path / "m.parquet"), ManifestConfig(), SourceConfig())
 
 
 def test_no_manifest_and_no_rows(tmp_path, check):
     with pytest.raises(InputMissing, match="none"):
-        load_manifest(str(tmp_path / "none.parquet"), ManifestConfig())
+        load_manifest(str(tmp_path / "none.parquet"), ManifestConfig(), SourceConfig())
     with pytest.raises(ManifestError, match="no rows"):
         check()

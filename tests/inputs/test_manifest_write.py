@@ -16,6 +16,7 @@ from pipeline.inputs.manifest_write import (
     rows_from_truth,
     write_manifest,
 )
+from pipeline.inputs.source import SourceConfig
 from pipeline.records import Prompt
 from tests.conftest import REPOSITORY
 from tests.inputs.clips import picture, write_clip
@@ -47,7 +48,7 @@ def test_a_csv_becomes_the_manifest_it_shows(tmp_path):
 
     write_manifest(rows_from_csv(tmp_path / "prompts.csv", out.parent), out)
 
-    [video] = load_manifest(str(out), ManifestConfig())
+    [video] = load_manifest(str(out), ManifestConfig(), SourceConfig())
     points, box, mask = video.prompts
     assert points == Prompt(1, 0, points_xy=((32, 18), (1, 1)), point_labels=(1, 0), label="cat")
     assert box == Prompt(2, time_seconds=0.5, box_xyxy=(1, 2, 3.5, 4))
@@ -112,7 +113,7 @@ def truth(tmp_path):
 def test_truth_gives_a_prompt_for_each_object_on_frame_0(kind, of_object_3, truth):
     write_manifest(list(rows_from_truth(truth, kind, truth)), truth / "m.parquet")
 
-    one, two = load_manifest(str(truth / "m.parquet"), ManifestConfig())
+    one, two = load_manifest(str(truth / "m.parquet"), ManifestConfig(), SourceConfig())
 
     assert (one.video_id, two.video_id) == ("one", "two")
     assert one.prompts == (Prompt(1, 0, **of_object_3),)
@@ -150,6 +151,6 @@ def test_the_bundled_manifest_is_the_bundled_csv(tmp_path):
 
 
 def test_the_bundled_clips_fit_their_prompts_and_are_short():
-    videos = load_manifest(str(CLIPS / "prompts.parquet"), ManifestConfig())
+    videos = load_manifest(str(CLIPS / "prompts.parquet"), ManifestConfig(), SourceConfig())
 
     assert sum(video.facts.num_frames_hint for video in videos) < 600
