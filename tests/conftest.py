@@ -1,8 +1,13 @@
-"""What all tests share: where the real data is."""
+"""What all tests share: where the real data is, and one thread for torch."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Before torch is imported. Threads that wait for each other spin, and on a machine that does something
+# else besides, small models then run a hundred times slower; alone, a second thread hardly helps them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

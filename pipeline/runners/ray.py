@@ -76,8 +76,9 @@ def connected(config: RunnerConfig) -> Iterator[None]:
         ray.init(address=address, **options)
     except (OSError, RuntimeError) as error:
         raise ClusterError(f"cannot start or join Ray at {address!r}: {error}") from error
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # `init` puts its own in place, which skips clearing up
+    # `init` puts its own handler in place of the caller's.
+    if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ def start_job(name: str, *arguments: object, **environment: str) -> subprocess.P
     return subprocess.Popen(
         [sys.executable, "-m", f"jobs.{name}", *map(str, arguments)],
         cwd=REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -15,7 +15,7 @@ from tests.conftest import REPOSITORY
 from tests.jobs.conftest import masks_in, segment
 
 RAY = Path(sys.executable).with_name("ray")
-ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled", "NO_COLOR": "1"}
 
 
 def free_ports(count: int) -> list[int]:

@@ -17,8 +17,10 @@ def ray_here():
     from pipeline.runners.config import RunnerConfig
     from pipeline.runners.ray import connected
 
-    with connected(RunnerConfig(address="local")):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "7")  # which workers would inherit, were they not given their own
+        with connected(RunnerConfig(address="local")):
+            yield
 
 
 @pytest.fixture
