@@ -1,5 +1,7 @@
 """Two ways of segmenting a video, each watching the memory of its own process."""
 
+import resource
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ from pipeline.records import Prompt, Shard
 from pipeline.stages.segment import SegmentConfig, SegmentStage
 
 MIB = 2**20
+MAXRSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclass
@@ -23,6 +26,7 @@ class MemoryCurve:
     frames: list[int] = field(default_factory=list)  # that were done when the memory was taken
     rss_mib: list[float] = field(default_factory=list)
     model_mib: float = 0.0  # with the model loaded and nothing of the video
+    peak_mib: float = 0.0  # of the whole process, as the kernel saw it: also between two samples
 
     def take(self, done: int) -> None:
         """Take the memory after so many frames, if it is time for that."""
@@ -38,9 +42,8 @@ def segment_with_stage(video: Path, prompts: Sequence[Prompt], run: Path, every:
     stage = SegmentStage(config, str(run))
     curve = MemoryCurve(every, model_mib=_rss_mib())
     shard = Shard("looped", "looped", str(video), tuple(prompts), fingerprint={"benchmark": "memory"})
-    report = stage(shard, 1, curve.take)
-    curve.frames.append(report.frames)  # once more, after the spans were merged and published
-    curve.rss_mib.append(_rss_mib())
+    stage(shard, 1, curve.take)
+    curve.peak_mib = _peak_mib()  # the merge of all spans at the end is in it
     return curve
 
 
@@ -51,8 +54,13 @@ def segment_with_official(frames: Path, prompts: Sequence[Prompt], every: int) -
     curve = MemoryCurve(every, model_mib=_rss_mib())
     for found in track(predictor, frames, prompts):
         curve.take(found.frame_index + 1)
+    curve.peak_mib = _peak_mib()
     return curve
 
 
 def _rss_mib() -> float:
     return psutil.Process().memory_info().rss / MIB
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT_BYTES / MIB

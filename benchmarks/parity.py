@@ -20,7 +20,7 @@ TEXT = """# Parity with the official predictor
 Our engine and `SAM2VideoPredictor`: same weights, same frames, fp32, one object at a time. nano has its
 trained weights; the others have random weights and see images of 128x128 px. The difference is the largest
 over all objects, frames and pixels, of logits at the video's size. The last column is the standard deviation
-of the official logits: were it near 0, equality would say nothing."""
+of the official logits on the frame where it is least: were it 0, equality would say nothing."""
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def _row(figure: dict[str, Any]) -> dict[str, str]:
         "frames": str(figure["frames"]),
         "largest logit difference": f"{figure['logit_difference']:.1e}",
         "differing pixels": str(figure["differing_pixels"]),
-        "deviation of logits": f"{figure['spread']:.2f}",
+        "least deviation": f"{figure['spread']:.2f}",
     }
 
 
