@@ -56,8 +56,10 @@ VIDEOS = pa.schema(
         pa.field("shards", pa.int32(), nullable=False),
         pa.field("objects", pa.int32(), nullable=False),
         pa.field("frames", pa.int64(), nullable=False),  # that have masks
-        pa.field("seconds", pa.float64(), nullable=False),  # of work, over all shards
-        pa.field("frames_per_second", pa.float64()),  # frames over seconds; null where nothing was done
+        pa.field("seconds", pa.float64(), nullable=False),  # of each shard's last attempt, summed
+        pa.field(
+            "frames_per_second", pa.float64()
+        ),  # of each shard's last attempt; null where nothing was done
         pa.field("attempts", pa.int32(), nullable=False),
         pa.field("fault_class", pa.string()),  # of what was given up
         pa.field("message", pa.string()),

@@ -145,6 +145,7 @@ class SegmentStage:
             rows=rows,
             objects=report.objects,
             frames=report.frames,
+            frames_computed=report.frames_computed,
             seconds=report.seconds,
             attempts=report.attempts,
             fingerprint=dict(shard.fingerprint),

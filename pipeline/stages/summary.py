@@ -31,8 +31,6 @@ def _row(
 ) -> dict[str, Any]:
     finished = [done[shard.id] for shard in shards if shard.id in done]
     failed = [given_up[shard.id] for shard in shards if shard.id in given_up and shard.id not in done]
-    seconds = sum(record["seconds"] for record in [*finished, *failed])
-    frames = max((marker["frames"] for marker in finished), default=0)
     problem = failed[0]["problem"] if failed else {}
     return {
         "video_id": shards[0].video_id,
@@ -40,14 +38,20 @@ def _row(
         "status": _status(len(shards), len(finished), len(failed)),
         "shards": len(shards),
         "objects": sum(marker["objects"] for marker in finished),
-        "frames": frames,
-        "seconds": seconds,
-        "frames_per_second": frames / seconds if frames and seconds else None,
+        "frames": max((marker["frames"] for marker in finished), default=0),
+        "seconds": sum(record["seconds"] for record in [*finished, *failed]),
+        "frames_per_second": _speed(finished),
         "attempts": sum(record["attempts"] for record in [*finished, *failed]),
         "fault_class": problem.get("fault_class"),
         "message": problem.get("message"),
         "flags": [],
     }
+
+
+def _speed(finished: Sequence[Mapping]) -> float | None:
+    """Return frames/s of the attempts that won; what they took over from others does not count."""
+    computed, seconds = (sum(marker[key] for marker in finished) for key in ("frames_computed", "seconds"))
+    return computed / seconds if computed and seconds else None
 
 
 def _status(shards: int, finished: int, failed: int) -> str:

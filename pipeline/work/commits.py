@@ -34,7 +34,8 @@ class Marker:
     rows: int
     objects: int
     frames: int
-    seconds: float  # of work
+    frames_computed: int  # by the winner itself, from the checkpoint on that it took over
+    seconds: float  # of its work
     attempts: int
     fingerprint: dict[str, str]
 

@@ -1,6 +1,7 @@
 """Of several attempts at a shard exactly one is published, whoever is cut off and wherever."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -27,7 +28,8 @@ def attempt(run, content=b"rows", shard=SHARD):
     write_whole(folder / TABLE, content)
     return Marker(
         *(shard.id, shard.video_id, shard.video_uri, folder.name, sha256_of(folder / TABLE), len(content)),
-        rows=1, objects=1, frames=1, seconds=1.0, attempts=1, fingerprint=dict(shard.fingerprint),
+        rows=1, objects=1, frames=1, frames_computed=1, seconds=1.0, attempts=1,
+        fingerprint=dict(shard.fingerprint),
     )  # fmt: skip
 
 
@@ -157,7 +159,4 @@ def test_quarantine_says_what_a_person_needs(run):
 
 
 def _json(marker):
-    import json
-    from dataclasses import asdict
-
     return json.dumps(asdict(marker)).encode()
