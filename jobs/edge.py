@@ -29,12 +29,22 @@ def run_job(config_name: str, schema: type[Config], main: Callable[[Config], int
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def entry(composed: DictConfig) -> None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends as Ctrl-C does: in order
+        _end_as_ctrl_c_does(signal.SIGTERM, signal.SIGHUP)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-        sys.exit(_guarded(lambda: main(to_dataclass(composed, schema))))
+        sys.exit(_guarded(composed, schema, main))
 
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print((CONF / f"{config_name}.yaml").read_text())
+        sys.exit(DONE)
     GlobalHydra.instance().clear()  # importing sam2 has claimed it for sam2's own configs
     entry()
+
+
+def _end_as_ctrl_c_does(*numbers: signal.Signals) -> None:
+    """Let `kill` and a lost terminal end a job in order, but for what `nohup` ignores."""
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def to_dataclass(composed: DictConfig, schema: type[Config]) -> Config:
@@ -48,14 +58,19 @@ def to_dataclass(composed: DictConfig, schema: type[Config]) -> Config:
     return checked
 
 
-def _guarded(main: Callable[[], int]) -> int:
+def _guarded(composed: DictConfig, schema: type[Config], main: Callable[[Config], int]) -> int:
     try:
-        return main()
-    except PipelineError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return STORAGE_OR_CLUSTER_GONE if isinstance(error, (StorageError, ClusterError)) else WRONG_USAGE
+        config = to_dataclass(composed, schema)
     except (OmegaConfBaseException, ValueError) as error:
         print(f"config: {error}", file=sys.stderr)
         return WRONG_USAGE
+    try:
+        return main(config)
+    except PipelineError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return STORAGE_OR_CLUSTER_GONE if isinstance(error, (StorageError, ClusterError)) else WRONG_USAGE
+    except OSError as error:
+        print(f"storage: {error}", file=sys.stderr)
+        return STORAGE_OR_CLUSTER_GONE
     except KeyboardInterrupt:
         return STOPPED

@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from jobs.edge import DONE, SHARDS_QUARANTINED, run_job
-from pipeline.errors import DecodeCorrupt, InputMissing
+from pipeline.errors import DecodeCorrupt, InputMissing, UsageError
 from pipeline.inputs.manifest import ManifestConfig, UnreadableVideos, load_manifest
 from pipeline.stages.extract import ExtractConfig, extract
 from pipeline.storage import path_name
@@ -28,7 +28,7 @@ class ExtractJobConfig(ExtractConfig):
 
 def main(config: ExtractJobConfig) -> int:
     if (config.video is None) == (config.manifest is None):
-        raise ValueError("give exactly one of video=URI and manifest=URI")
+        raise UsageError("give exactly one of video=URI and manifest=URI")
     failed = 0
     for uri, folder in _videos(config):
         try:

@@ -1,6 +1,7 @@
 """Segment every prompted object of a manifest: `python -m jobs.segment manifest=URI run=OUT`."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -23,6 +24,7 @@ from pipeline.stages.segment import SegmentConfig, SegmentStage
 from pipeline.stages.summary import write_videos
 from pipeline.work.attempts import RetryConfig, exit_code
 from pipeline.work.commits import finished
+from pipeline.work.fingerprints import digest_of
 from pipeline.work.quarantine import give_up, given_up
 from pipeline.work.run_folder import RunFolder, write_json
 from pipeline.work.shards import remaining
@@ -66,26 +68,35 @@ def main(config: JobConfig) -> int:
         "%d shards: %d done before, %d quarantined before, %d to do",
         *(len(shards), len(done), len(quarantined), len(open_shards)),
     )
+    for record in run.read_all("quarantine"):
+        logger.info("quarantined before: %s, %s", record["shard_id"], record["problem"]["message"])
     try:
         for report in _reports(config, open_shards):
             if report.status is ShardStatus.QUARANTINED:
                 shard = next(shard for shard in open_shards if shard.id == report.shard_id)
-                give_up(run, shard, report, last_stored_frame(run.attempts(shard.id)))
+                give_up(run, shard, report, _last_stored_frame(run, shard))
                 quarantined.add(shard.id)
     finally:
-        write_videos(run, shards)
+        videos = write_videos(run, shards)
+        logger.info("videos: %s", dict(Counter(videos["status"].to_pylist())))
     logger.info("masks: %s; one row a video: %s", run.root / "masks", run.videos)
     return exit_code(len(quarantined), len(shards), config.retry)
 
 
 def _reports(config: JobConfig, shards: Sequence[Shard]) -> Iterator[ShardReport]:
     """Run the shards with the chosen runner, showing how far they are."""
+    if not shards:
+        return
     make_stage = partial(SegmentStage, config.segment, str(RunFolder.of(config.run).root))
     with Progress(shards, config.log_every_seconds) as progress:
         if config.runner.name is RunnerChoice.local:
             yield from run_local(make_stage, shards, config.retry, progress)
         else:
             yield from run_on_ray(make_stage, shards, config.retry, progress, config.runner)
+
+
+def _last_stored_frame(run: RunFolder, shard: Shard) -> int | None:
+    return last_stored_frame(run.attempts(shard.id), digest_of(shard.fingerprint))
 
 
 def _versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ PipelineError
 ├── PromptInvalid     a prompt does not fit the video it is for
 ├── WeightsError      weights that do not fit the architecture, or can't be had
 ├── ManifestError     faults in the manifest; carries all of them
+├── UsageError        settings that do not go together
 ├── FingerprintChanged  the run folder holds results of other inputs or another config
 ├── StorageError      the run folder cannot be read or written
 └── ClusterError      the Ray cluster can't be reached, or has no room for a worker
@@ -56,6 +57,10 @@ class StorageError(PipelineError):
 
 class ClusterError(PipelineError):
     """The Ray cluster can't be reached, or has no room for a worker."""
+
+
+class UsageError(PipelineError):
+    """Settings that are each allowed and do not go together."""
 
 
 class FingerprintChanged(PipelineError):

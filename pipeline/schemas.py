@@ -52,7 +52,7 @@ VIDEOS = pa.schema(
     [
         pa.field("video_id", pa.string(), nullable=False),
         pa.field("video_uri", pa.string(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),  # done, partial or quarantined
+        pa.field("status", pa.string(), nullable=False),  # done, unfinished, quarantined, or partial
         pa.field("shards", pa.int32(), nullable=False),
         pa.field("objects", pa.int32(), nullable=False),
         pa.field("frames", pa.int64(), nullable=False),  # that have masks

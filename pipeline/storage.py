@@ -61,22 +61,19 @@ def create_once(path: Path, data: bytes) -> bool:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a complete file a second name, in one step; an existing `target` is left as it is.
+    """Give a complete file a second name, in one step; an existing `target` is replaced.
 
-    Where the disk has no links it is copied beside `source` first: half a copy never lies in the
-    folder of `target`, where others read.
+    Where the disk has no links the file is copied. Either way `target` comes by a rename from the
+    folder of `source`: half a copy never lies where others read.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    partial = source.with_name(f".{uuid.uuid4().hex}.partial")
     try:
-        os.link(source, target)
-    except FileExistsError:
-        return
-    except OSError:
-        partial = source.with_name(f".{uuid.uuid4().hex}.partial")
-        shutil.copyfile(source, partial)
-        _sync_file(partial)
+        _link_else_copy(source, partial)
         partial.replace(target)
-    sync_folder(target.parent)
+        sync_folder(target.parent)
+    finally:
+        partial.unlink(missing_ok=True)  # a rename between two links of one file does nothing
 
 
 def sha256_of(path: Path) -> str:
@@ -113,6 +110,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _link_else_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
+        _sync_file(target)
 
 
 def _sync_file(path: Path) -> None:

@@ -67,7 +67,7 @@ def rows_from_csv(path: Path, out_folder: Path) -> list[dict[str, Any]]:
         InputMissing: there is no such CSV.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             lines = [(reader.line_num, cells) for cells in reader]
     except OSError as error:

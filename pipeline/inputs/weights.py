@@ -1,5 +1,6 @@
 """Weights: from the package, a path or a URI to tensors. Fetched once a machine, complete or absent."""
 
+import hashlib
 import os
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from pipeline.errors import WeightsError
+from pipeline.inputs.source import local_path
 from pipeline.storage import complete_or_absent
 
 AUTO = "auto"
@@ -39,10 +41,13 @@ def weights_file(weights: str, official: str, cache: Path) -> Path:
     source = official if weights == AUTO else weights
     if weights == AUTO and "://" not in source:
         return Path(str(resources.files("pipeline.bundled") / official))
-    if "://" not in source:
-        return _existing(Path(source).expanduser())
-    target = cache / Path(urlsplit(source).path).name
-    cache.mkdir(parents=True, exist_ok=True)
+    local = local_path(source)
+    if local is not None:
+        return _existing(local)
+    # Two URIs may end in one name; official files keep theirs, so that people can put them there.
+    folder = cache if weights == AUTO else cache / hashlib.sha256(source.encode()).hexdigest()[:16]
+    target = folder / Path(urlsplit(source).path).name
+    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_suffix(".lock")):
         if not target.exists():
             _fetch(source, target)
@@ -63,7 +68,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     except (SafetensorError, RuntimeError, KeyError, EOFError, ValueError, TypeError, OSError) as error:
         raise WeightsError(
             f"{path}: no weights in the official layout ({{'model': tensors}}) or safetensors: "
-            f"{type(error).__name__}: {error}; delete the file to have it fetched again, or choose another"
+            f"{type(error).__name__}: {error}; choose another file or, if this one was fetched, delete it"
         ) from error
     except Exception as error:  # torch raises pickle's own errors, which share no other base
         raise WeightsError(f"{path}: refused by the safe loader: {error}") from error

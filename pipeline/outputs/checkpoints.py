@@ -82,10 +82,11 @@ def write_checkpoint(
         (folder / f"state-{old.stem.removeprefix('checkpoint-')}.safetensors").unlink(missing_ok=True)
 
 
-def last_stored_frame(attempts: Iterable[Path]) -> int | None:
-    """Return the last frame whose masks some attempt has stored, by the checkpoints' names."""
-    found = [path.stem for attempt in attempts for path in attempt.glob("checkpoint-*.json")]
-    return max((int(stem.removeprefix("checkpoint-")) - 1 for stem in found), default=None)
+def last_stored_frame(attempts: Iterable[Path], fingerprint: str) -> int | None:
+    """Return the last frame whose masks some attempt has stored, for the same fingerprint."""
+    found = [_read(path) for attempt in attempts for path in attempt.glob("checkpoint-*.json")]
+    frames = [c.next_frame - 1 for c in found if c is not None and c.fingerprint == fingerprint]
+    return max(frames, default=None)
 
 
 def take_over_newest(
@@ -103,17 +104,26 @@ def take_over_newest(
         checkpoint = _read_valid(path, fingerprint)
         if checkpoint is None:
             continue
-        for name in checkpoint.files:
-            link_or_copy(path.parent / name, folder / name)
-        write_whole(folder / path.name, path.read_bytes())
+        try:
+            for name in checkpoint.files:
+                link_or_copy(path.parent / name, folder / name)
+            write_whole(folder / path.name, path.read_bytes())
+        except FileNotFoundError:
+            continue  # that attempt still runs, and has gone past it
         return checkpoint, load_file(folder / checkpoint.state)
     return None
 
 
-def _read_valid(path: Path, fingerprint: str) -> Checkpoint | None:
+def _read(path: Path) -> Checkpoint | None:
     try:
-        checkpoint = Checkpoint(**json.loads(path.read_text()))
+        return Checkpoint(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
+        return None
+
+
+def _read_valid(path: Path, fingerprint: str) -> Checkpoint | None:
+    checkpoint = _read(path)
+    if checkpoint is None:
         return None
     whole = checkpoint.fingerprint == fingerprint and all(
         (path.parent / name).exists() and sha256_of(path.parent / name) == digest

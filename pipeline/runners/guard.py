@@ -1,6 +1,5 @@
 """The contract between a runner and a stage, and the wall that keeps a shard's fault to the shard."""
 
-import errno
 import time
 import traceback
 from collections.abc import Callable
@@ -12,8 +11,6 @@ from pipeline.records import Problem, Shard, ShardReport, ShardStatus
 
 # Told again and again how many frames of the shard have masks by now, those of earlier attempts included.
 OnFrames = Callable[[int], None]
-
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Stage(Protocol):
@@ -67,6 +64,6 @@ def _fault_class(error: BaseException) -> FaultClass:
         return FaultClass.OOM_GPU
     if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
         return FaultClass.OOM_HOST
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return FaultClass.STORAGE
+    if isinstance(error, OSError):
+        return FaultClass.STORAGE  # inputs name their own faults; what is left is the run folder's disk
     return FaultClass.BUG

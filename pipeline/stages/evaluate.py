@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.errors import InputMissing, PipelineError
+from pipeline.inputs.images import image_paths
 from pipeline.outputs.reader import StoredFrame, read_masks
 from pipeline.outputs.rle import decode_mask
 from pipeline.records import Rle
@@ -82,10 +83,10 @@ def truth_masks(folder: Path) -> Iterator[tuple[int, Path]]:
     `masks/x.png` belongs to the frame that is called x too in `frames/`, whatever its ending.
     Without `frames/`, the masks are those of frames 0, 1, 2...
     """
-    paths = sorted((folder / "masks").glob("*.png"))
+    paths = image_paths(folder / "masks")
     frames = folder / "frames"
-    names = sorted(path.stem for path in (frames.iterdir() if frames.is_dir() else paths))
-    index_of = {name: index for index, name in enumerate(names)}
+    # In the order in which the decoder counts them.
+    index_of = {p.stem: i for i, p in enumerate(image_paths(frames) if frames.is_dir() else paths)}
     return ((index_of[path.stem], path) for path in paths if path.stem in index_of)
 
 

@@ -1,5 +1,6 @@
 """Frame extraction: a video to a folder of checked JPEGs, which is as good an input as the video."""
 
+import json
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -10,10 +11,11 @@ from PIL import Image
 from pipeline.errors import DecodeCorrupt, StorageError
 from pipeline.inputs.frames import FramesConfig, open_frames, read_ahead
 from pipeline.inputs.images import read_image
-from pipeline.inputs.source import SourceConfig, localized
+from pipeline.inputs.source import SourceConfig, localized, source_identity
 from pipeline.records import Frame
-from pipeline.storage import complete_or_absent
+from pipeline.storage import complete_or_absent, write_whole
 
+NOTE = ".source.json"
 IMAGE_NAME = "image_{:05d}.jpg"  # Supervision's ImageSink, but for the suffix
 
 
@@ -43,23 +45,21 @@ def extract(
 ) -> Extracted:
     """Write the frames of a video as `image_00000.jpg`... and read each one back.
 
-    A call after a broken off one goes on after the last good frame. For that, the video, the
-    width cap and the quality must be the same: another size is noticed, other pixels are not.
+    A call after a broken off one goes on after the last good frame.
 
     Args:
         on_frame: called with the index of each frame that was written and checked.
 
     Raises:
         InputMissing, DecodeCorrupt: as of `open_frames`; the frames before the fault are there.
-        StorageError: a written frame does not read back, or the folder holds another video's.
+        StorageError: a written frame does not read back, or the folder holds frames of another video,
+            or with another width cap or quality.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, uri, config)
     start = good_frames(folder)
     written = 0
     with localized(uri, config.source) as path, closing(_frames(path, config, start)) as frames:
         for frame in frames:
-            if not written and start:
-                _same_size(folder / IMAGE_NAME.format(start - 1), frame)
             _write_checked(frame, folder / IMAGE_NAME.format(frame.index), config.quality)
             written += 1
             on_frame(frame.index)
@@ -72,6 +72,17 @@ def good_frames(folder: Path) -> int:
     while _is_whole(folder / IMAGE_NAME.format(index)):
         index += 1
     return index
+
+
+def _claim(folder: Path, uri: str, config: ExtractConfig) -> None:
+    """Note what the folder is for, so that frames of two videos never mix."""
+    wanted = {"video": source_identity(uri), "max_width_px": config.max_width_px, "quality": config.quality}
+    note = folder / NOTE
+    if note.exists() and (found := json.loads(note.read_text())) != wanted:
+        raise StorageError(
+            f"{folder}: holds frames of {found}, expected {wanted}; extract into an empty folder"
+        )
+    write_whole(note, json.dumps(wanted).encode())
 
 
 def _frames(path: Path, config: ExtractConfig, start: int) -> Generator[Frame, None, None]:
@@ -97,10 +108,6 @@ def _write_checked(frame: Frame, path: Path, quality: int) -> None:
         except DecodeCorrupt as error:
             raise StorageError(f"{path}: written, and does not read back: {error}") from None
         _check_size(path, found_hw, frame)
-
-
-def _same_size(previous: Path, frame: Frame) -> None:
-    _check_size(previous, read_image(previous).shape[:2], frame)
 
 
 def _check_size(path: Path, found_hw: tuple[int, ...], frame: Frame) -> None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.inputs.manifest import ManifestConfig, VideoPrompts, load_manifest
 from pipeline.inputs.source import source_identity
 from pipeline.records import Shard
@@ -35,10 +35,10 @@ def make_plan(manifest: str, check: ManifestConfig, plan: PlanConfig, segment: S
     Raises:
         ManifestError: With all faults at once.
         WeightsError: The model's weights can't be had.
-        ValueError: Objects would be split that non-overlap ties together.
+        UsageError: Objects would be split that non-overlap ties together.
     """
     if segment.engine.non_overlap and plan.objects_per_shard is not None:
-        raise ValueError(
+        raise UsageError(
             "engine.non_overlap needs all objects of a video in one shard: set plan.objects_per_shard=null"
         )
     videos = load_manifest(manifest, check, segment.source)
@@ -57,11 +57,10 @@ def _shards(video: VideoPrompts, plan: PlanConfig) -> list[Shard]:
     return make_shards(video.video_id, video.video_uri, video.prompts, frames, plan.objects_per_shard)
 
 
-def _identity(video: VideoPrompts) -> Mapping[str, str | int]:
-    if video.facts is not None:
-        return source_identity(video.video_uri)
-    logger.warning("video %s can't be read and will be quarantined", video.video_id)
+def _identity(video: VideoPrompts) -> Mapping[str, str | int] | None:
+    if video.facts is None:
+        logger.warning("video %s can't be read", video.video_id)
     try:
         return source_identity(video.video_uri)
-    except PipelineError as error:
-        return {"unreadable": str(error)}
+    except PipelineError:
+        return None

@@ -12,6 +12,7 @@ from pipeline.engine.engine import Engine, EngineConfig
 from pipeline.engine.prompts import DensePrompt, PointPrompt, dense_prompt, point_prompt
 from pipeline.engine.sam2_model import build_model
 from pipeline.engine.state import VideoState
+from pipeline.errors import WeightsError
 from pipeline.inputs.frames import FramesConfig, open_frames, read_ahead
 from pipeline.inputs.resize import to_model_input
 from pipeline.inputs.source import SourceConfig, localized
@@ -73,6 +74,7 @@ class SegmentStage:
     def __call__(self, shard: Shard, attempt: int, on_frames: Callable[[int], None]) -> ShardReport:
         """Segment the shard, going on from the last checkpoint of an earlier attempt, and commit it."""
         started = time.monotonic()
+        self._check_weights(shard)
         folder = self.run.new_attempt(shard.id)
         with localized(shard.video_uri, self.config.source) as video:
             begun = self._resume(shard, folder) or self._begin(shard, video, folder)
@@ -91,6 +93,15 @@ class SegmentStage:
         )
         self._commit(shard, begun.log, stop, report)
         return report
+
+    def _check_weights(self, shard: Shard) -> None:
+        """Refuse a shard that was planned with other weights than this machine has."""
+        planned = shard.fingerprint.get("weights", self.weights_sha256)
+        if planned != self.weights_sha256:
+            raise WeightsError(
+                f"weights here have SHA-256 {self.weights_sha256}, the run was planned with {planned}; "
+                "empty model.cache_dir on the machine whose file is wrong"
+            )
 
     def _resume(self, shard: Shard, folder: Path) -> Begun | None:
         found = take_over_newest(self.run.attempts(shard.id), folder, digest_of(shard.fingerprint))

@@ -55,6 +55,8 @@ def _speed(finished: Sequence[Mapping]) -> float | None:
 
 
 def _status(shards: int, finished: int, failed: int) -> str:
-    if finished == shards:
+    if finished + failed < shards:
+        return "unfinished"
+    if not failed:
         return "done"
-    return "quarantined" if failed == shards else "partial"
+    return "partial" if finished else "quarantined"

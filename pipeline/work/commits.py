@@ -9,13 +9,14 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import FingerprintChanged, StorageError
 from pipeline.records import Shard
 from pipeline.storage import create_once, link_or_copy, sha256_of
-from pipeline.work.fingerprints import changed_keys
+from pipeline.work.fingerprints import UNREADABLE, changed_keys
 from pipeline.work.run_folder import RunFolder
 
 TABLE = "table.parquet"  # an attempt's whole result, in its own folder
@@ -56,10 +57,17 @@ def publish(run: RunFolder, marker: Marker) -> None:
         StorageError: The table of the attempt that won is gone or is not the one it committed.
     """
     target = run.masks(marker.video_id, marker.shard_id)
-    if not target.exists():
-        table = run.root / "_work" / marker.shard_id / marker.attempt / TABLE
-        _check_table(table, marker)
-        link_or_copy(table, target)
+    table = run.root / "_work" / marker.shard_id / marker.attempt / TABLE
+    # Another process may publish it and clear up at any moment.
+    with suppress(FileNotFoundError):
+        if table.exists():
+            _check_table(table, marker)
+            link_or_copy(table, target)
+    if not target.exists() or target.stat().st_size != marker.bytes:
+        raise StorageError(
+            f"{target}: expected the {marker.bytes} bytes that {run.marker(marker.shard_id)} names, and the "
+            "attempt that made them is gone; remove both files to have the shard computed again"
+        )
     run.forget_attempts(marker.shard_id)
 
 
@@ -94,13 +102,14 @@ def _differences(marker: Marker, planned: dict[str, Shard]) -> list[str]:
     return [
         f"shard {marker.shard_id}: {key} was {marker.fingerprint.get(key)}, is now {now.get(key)}"
         for key in changed_keys(marker.fingerprint, now)
+        if not (key == "source" and now[key] == UNREADABLE)  # what is done needs its video no more
     ]
 
 
 def _check_table(table: Path, marker: Marker) -> None:
-    found = sha256_of(table) if table.exists() else "nothing"
+    found = sha256_of(table)
     if found != marker.sha256:
         raise StorageError(
-            f"{table}: found {found}, but shard {marker.shard_id} committed {marker.sha256}; "
-            f"remove {marker.shard_id} from _commit to have it computed again"
+            f"{table}: has SHA-256 {found}, but shard {marker.shard_id} committed {marker.sha256}; "
+            "remove the shard's file from _commit to have it computed again"
         )

@@ -9,10 +9,12 @@ from typing import Any
 from pipeline.records import Prompt
 from pipeline.schemas import MASKS_VERSION
 
+UNREADABLE = "unreadable"
+
 
 def fingerprint(
     prompts: Iterable[Prompt],
-    source: Mapping[str, str | int],
+    source: Mapping[str, str | int] | None,
     config: Mapping[str, Any],
     weights_sha256: str,
 ) -> dict[str, str]:
@@ -20,13 +22,13 @@ def fingerprint(
 
     Args:
         prompts: The shard's.
-        source: The video's size and ETag, or what its store has instead.
+        source: The video's size and ETag, or what its store has instead; None if it can't be read.
         config: The settings that affect masks, and no others, by full name.
         weights_sha256: Of the weights file.
     """
     return {
         "prompts": _digest(sorted(repr(asdict(prompt)) for prompt in prompts)),
-        "source": json.dumps(dict(source), sort_keys=True),
+        "source": UNREADABLE if source is None else json.dumps(dict(source), sort_keys=True),
         "weights": weights_sha256,
         "schema": MASKS_VERSION,
         **{f"config.{name}": str(value) for name, value in sorted(config.items())},

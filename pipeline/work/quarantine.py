@@ -33,5 +33,5 @@ def given_up(run: RunFolder, shards: Iterable[Shard], retry: bool) -> set[str]:
         if not retry and fingerprints.get(shard_id) == record["fingerprint"]:
             staying.add(shard_id)
         else:
-            run.quarantine(shard_id).unlink()
+            run.quarantine(shard_id).unlink(missing_ok=True)
     return staying

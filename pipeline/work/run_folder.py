@@ -2,13 +2,14 @@
 
 import json
 import shutil
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StorageError
-from pipeline.storage import path_name, write_whole
+from pipeline.storage import path_name, sync_folder, write_whole
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,12 @@ class RunFolder:
 
     def new_attempt(self, shard_id: str) -> Path:
         """Create and return a folder that is this attempt's alone, whoever else tries the shard."""
-        number = len(self.attempts(shard_id)) + 1
-        while True:
-            folder = self.root / "_work" / shard_id / f"{number:06d}"
-            try:
-                folder.mkdir(parents=True)
-                return folder
-            except FileExistsError:
-                number += 1
+        # The number is for people; no two attempts share a name, not even after the others are forgotten.
+        name = f"{len(self.attempts(shard_id)) + 1:06d}-{uuid.uuid4().hex[:8]}"
+        folder = self.root / "_work" / shard_id / name
+        folder.mkdir(parents=True)
+        sync_folder(folder.parent)
+        return folder
 
     def forget_attempts(self, shard_id: str) -> None:
         """Remove what a published shard no longer needs."""
@@ -66,7 +65,7 @@ class RunFolder:
 
     def read_all(self, folder: str) -> Iterator[dict[str, Any]]:
         """Yield the records in `_commit` or in `quarantine`, by name."""
-        for path in sorted((self.root / folder).glob("*.json")):
+        for path in sorted((self.root / folder).glob("[!.]*.json")):  # a dot: not written to its end
             yield json.loads(path.read_text())
 
 

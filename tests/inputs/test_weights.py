@@ -58,6 +58,14 @@ def test_a_uri_given_by_the_user_is_fetched_likewise(official_file, tmp_path):
     assert read_weights(path).keys() == build_model("nano", None).state_dict().keys()
 
 
+def test_two_files_of_one_name_are_two_files(official_file, server, tmp_path):
+    (server.folder / "other").mkdir()
+    (server.folder / "other" / "sam2.1_test.pt").write_bytes(b"another")
+    one = weights_file(official_file, NANO, tmp_path / "cache")
+    other = weights_file(f"{server.url}/other/sam2.1_test.pt", NANO, tmp_path / "cache")
+    assert one.read_bytes() != other.read_bytes() == b"another"
+
+
 def test_several_workers_fetch_it_once(official_file, server, tmp_path):
     with ThreadPoolExecutor(6) as pool:
         paths = list(pool.map(lambda _: weights_file(AUTO, official_file, tmp_path / "cache"), range(6)))

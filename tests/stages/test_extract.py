@@ -16,7 +16,7 @@ def clip(tmp_path_factory):
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.glob("*.jpg")}
 
 
 def test_frames_become_images_of_the_same_content(clip, tmp_path):
@@ -34,7 +34,7 @@ def test_names_are_those_of_supervisions_image_sink(clip, tmp_path):
         for frame in decode_video(clip):
             sink.save_image(frame.image)
 
-    stems = [sorted(path.stem for path in (tmp_path / name).iterdir()) for name in ("ours", "theirs")]
+    stems = [sorted(path.stem for path in (tmp_path / name).glob("image_*")) for name in ("ours", "theirs")]
     assert stems[0] == stems[1]
 
 
@@ -69,12 +69,22 @@ def test_the_width_cap_and_the_quality_are_obeyed(clip, tmp_path):
     assert next(decode_images(tmp_path / "small")).image.shape == (24, 32, 3)
 
 
-def test_another_size_in_the_folder_is_refused(clip, tmp_path):
+@pytest.mark.parametrize("change", [{"max_width_px": 32}, {"quality": 50}])
+def test_frames_of_other_settings_never_mix(clip, tmp_path, change):
     extract(str(clip), tmp_path, ExtractConfig())
-    (tmp_path / IMAGE_NAME.format(19)).unlink()
+    before = contents(tmp_path)
 
-    with pytest.raises(StorageError, match=r"64x48 pixels, expected 32x24"):
-        extract(str(clip), tmp_path, ExtractConfig(max_width_px=32))
+    with pytest.raises(StorageError, match="extract into an empty folder"):
+        extract(str(clip), tmp_path, ExtractConfig(**change))
+    assert contents(tmp_path) == before
+
+
+def test_frames_of_two_videos_never_mix(clip, tmp_path):
+    extract(str(clip), tmp_path / "out", ExtractConfig())
+    write_clip(tmp_path / "longer.mp4", frames=30)
+
+    with pytest.raises(StorageError, match="holds frames of"):
+        extract(str(tmp_path / "longer.mp4"), tmp_path / "out", ExtractConfig())
 
 
 def test_the_frames_before_damage_are_kept(clip, tmp_path):

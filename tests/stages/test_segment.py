@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from pipeline.engine.engine import EngineConfig, Precision
-from pipeline.errors import PromptInvalid
+from pipeline.errors import PromptInvalid, WeightsError
 from pipeline.inputs.frames import FramesConfig, open_frames
 from pipeline.inputs.resize import to_model_input
 from pipeline.outputs.checkpoints import CheckpointConfig, last_stored_frame
 from pipeline.outputs.rle import decode_mask
 from pipeline.records import Prompt, Rle, Shard
 from pipeline.stages.segment import SegmentConfig, SegmentStage
+from pipeline.work.fingerprints import digest_of
 from pipeline.work.run_folder import RunFolder
 from tests.clips import DISC_BOX, SQUARE_BOX, moving_shapes, write_video
 from tests.engine.oracle import official_logits, official_predictor
@@ -101,7 +102,7 @@ def test_stopping_and_resuming_changes_no_mask(shard, undisturbed, tmp_path, sto
 
     with pytest.raises(Cut):
         segment(shard, tmp_path, cut)
-    stored = last_stored_frame(RunFolder(tmp_path).attempts(shard.id))
+    stored = last_stored_frame(RunFolder(tmp_path).attempts(shard.id), digest_of(shard.fingerprint))
     report, table = segment(shard, tmp_path)
 
     assert table.equals(undisturbed, check_metadata=True)
@@ -181,6 +182,12 @@ def test_a_prompt_by_time_is_one_by_frame(shard, undisturbed, tmp_path):
     by_time = replace(SQUARE, frame_index=None, time_seconds=4.4 / 25)
     _, table = segment(replace(shard, prompts=(DISC, by_time)), tmp_path)
     assert table.equals(undisturbed)
+
+
+def test_a_machine_with_other_weights_than_planned_refuses(shard, tmp_path):
+    planned = replace(shard, fingerprint={"prompts": "x", "weights": "of another file"})
+    with pytest.raises(WeightsError, match="planned with of another file"):
+        segment(planned, tmp_path)
 
 
 def test_a_prompt_past_the_end_is_the_prompts_fault(shard, tmp_path):

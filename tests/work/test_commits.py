@@ -78,6 +78,26 @@ def test_a_table_that_is_not_the_committed_one_is_never_published(run):
         publish(run, marker)
 
 
+def test_what_lies_under_the_final_name_gives_way_to_what_was_committed(run):
+    write_whole(run.masks(SHARD.video_id, SHARD.id), b"of an older run")
+    assert commit(run, attempt(run, b"new"))
+    assert published(run) == b"new"
+
+
+def test_a_published_file_that_is_not_the_markers_is_told(run):
+    commit(run, attempt(run, b"first"))
+    run.masks(SHARD.video_id, SHARD.id).write_bytes(b"overwritten")
+    with pytest.raises(StorageError, match="expected the 5 bytes"):
+        finished(run, [SHARD])
+
+
+def test_what_is_done_stays_done_when_its_video_is_gone(run):
+    made = replace(SHARD, fingerprint=fingerprint(**BASE))
+    commit(run, attempt(run, shard=made))
+    gone = replace(SHARD, fingerprint=fingerprint(**{**BASE, "source": None}))
+    assert finished(run, [gone]) == {SHARD.id}
+
+
 def test_two_attempts_never_share_a_folder(run):
     assert len({run.new_attempt(SHARD.id) for _ in range(5)}) == 5
 
@@ -144,6 +164,12 @@ def test_a_shard_given_up_is_tried_again_when_its_video_changed(run):
     quarantined(run)
     mended = replace(SHARD, fingerprint={**SHARD.fingerprint, "source": "new"})
     assert given_up(run, [mended], retry=False) == set()
+
+
+def test_a_record_cut_off_while_it_was_written_is_not_read(run):
+    quarantined(run)
+    (run.root / "quarantine" / ".cam.0123.partial.json").write_text('{"half')
+    assert given_up(run, [SHARD], retry=False) == {SHARD.id}
 
 
 def test_quarantine_says_what_a_person_needs(run):
