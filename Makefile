@@ -4,7 +4,7 @@ STAMP := .venv/.set-up
 DEMO := out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint constraints clean
+.PHONY: help setup demo test check lint bench constraints clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ lint: setup  ## Check style, import rule and types only
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/basedpyright
+
+bench: setup  ## Measure speed, memory and masks beside every peer: a table, JSON and a plot
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,s3,bench]'
+	$(BIN)/python -m benchmarks.compare
 
 constraints:  ## Pin the newest versions anew, for all supported Pythons; needs uv
 	uv pip compile --quiet --universal --upgrade --python-version 3.10 --all-extras \

@@ -18,11 +18,10 @@ from benchmarks.looped import write_looped
 from benchmarks.memory_plot import plot
 from benchmarks.memory_runs import MemoryCurve, segment_with_official, segment_with_stage
 from benchmarks.report import arguments, save, save_markdown, show
+from benchmarks.workload import BOXES_XYXY, CLIP
 from pipeline.inputs.video import decode_video
 from pipeline.records import Prompt
 
-CLIP = Path(__file__).parent.parent / "pipeline" / "bundled" / "clips" / "bottles.mp4"
-BOXES_XYXY = ((287, 109, 345, 313), (510, 107, 572, 315))  # the two bottles on its first frame
 TEXT = """# Memory over a long video
 
 Resident memory of one process that segments {frames} frames on the CPU: nano, fp32, {objects} objects.

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+# `num_maskmem` - 1 and `max_obj_ptrs_in_encoder`, the same for every SAM 2 model.
+MEMORY_SPAN_FRAMES = 6
 # A video shorter than this has its pointers' positions scaled by its own length.
 POINTER_SPAN_FRAMES = 16
 
@@ -19,11 +21,11 @@ POINTER_SPAN_FRAMES = 16
 class ConditioningFrame:
     """What an object's prompt on one frame led to: a memory, and the answer for that frame."""
 
-    memory: torch.Tensor  # (1, channel, height, width) bf16, or fp16 under fp16
-    pointer: torch.Tensor  # (1, channel)
-    mask_logits: torch.Tensor  # (1, 1, height, width) float32, at a quarter of the model's input
-    object_score: torch.Tensor  # (1, 1)
-    iou_score: torch.Tensor  # (1, 1)
+    memory: torch.Tensor  # (token, memory channel) bf16, or fp16 in fp16
+    pointer: torch.Tensor  # (channel,) float32
+    mask_logits: torch.Tensor  # (1, height, width) float32, at a quarter of the model's input
+    object_score: torch.Tensor  # (1,) float32
+    iou_score: torch.Tensor  # (1,) float32
 
 
 @dataclass
@@ -39,14 +41,12 @@ class ObjectState:
         """The object's first prompt; it is tracked from there on."""
         return min(self.conditioning)
 
-    def remember(
-        self, frame_index: int, memory: torch.Tensor, pointer: torch.Tensor, memories: int, pointers: int
-    ) -> None:
+    def remember(self, frame_index: int, memory: torch.Tensor, pointer: torch.Tensor) -> None:
         """Add a tracked frame and forget those that no later frame can look back at."""
         self.memories[frame_index] = memory
         self.pointers[frame_index] = pointer
-        _keep_after(self.memories, frame_index - memories)
-        _keep_after(self.pointers, frame_index - pointers)
+        _keep_after(self.memories, frame_index - MEMORY_SPAN_FRAMES)
+        _keep_after(self.pointers, frame_index - POINTER_SPAN_FRAMES + 1)
 
 
 @dataclass

@@ -16,6 +16,8 @@ OnFrames = Callable[[int], None]
 class Stage(Protocol):
     """All that is done to one shard, from start to end; holds the model."""
 
+    shards_at_once: int  # how many threads may call it, each with a shard of its own
+
     def __call__(self, shard: Shard, attempt: int, on_frames: OnFrames) -> ShardReport:
         """Run attempt number `attempt`, from 1; may raise."""
         ...

@@ -2,18 +2,23 @@
 
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.engine.engine import Engine, EngineConfig
+import pyarrow as pa
+
+from pipeline.engine.cpu_tuning import use_one_thread
+from pipeline.engine.engine import Engine, EngineConfig, FrameOutput
 from pipeline.engine.prompts import DensePrompt, PointPrompt, dense_prompt, point_prompt
 from pipeline.engine.sam2_model import build_model
+from pipeline.engine.shared_engine import SharedEngine
 from pipeline.engine.state import VideoState
 from pipeline.errors import WeightsError
-from pipeline.inputs.frames import FramesConfig, open_frames, read_ahead
+from pipeline.inputs.frames import FramesConfig, chunked, open_frames, read_ahead
 from pipeline.inputs.resize import to_model_input
 from pipeline.inputs.source import SourceConfig, localized
 from pipeline.inputs.weights import read_weights
@@ -62,13 +67,14 @@ class Begun(NamedTuple):
 
 
 class SegmentStage:
-    """Holds the model; called once a shard and attempt."""
+    """Holds the model; called once a shard and attempt, for several shards at a time from as many threads."""
 
     def __init__(self, config: SegmentConfig, run: str):
         weights, self.weights_sha256 = find_weights(config.model)
         model = build_model(config.model.architecture, read_weights(weights), config.model.image_size_px)
         self.config = config
-        self.engine = Engine(model, config.engine)
+        self.engine = SharedEngine(Engine(model, config.engine))
+        self.shards_at_once = self.engine.videos_in_flight
         self.run = RunFolder.of(run)
 
     def __call__(self, shard: Shard, attempt: int, on_frames: Callable[[int], None]) -> ShardReport:
@@ -122,18 +128,26 @@ class SegmentStage:
         return Begun(state, state.first_frame, self._span_log(shard, folder, {}, state.first_frame))
 
     def _condition(self, state: VideoState, frame: Frame, prompts: list[Prompt]) -> None:
-        features = self.engine.encode(frame)
+        features = self.engine.encode([frame])[0]
         for prompt in prompts:
             model_prompt = _model_prompt(prompt, frame, self.engine.image_size_px)
             self.engine.condition(state, prompt.object_id, features, model_prompt)
 
     def _propagate(self, shard: Shard, video: Path, begun: Begun, on_frames: Callable[[int], None]) -> None:
         """Carry the objects along the frames; what was stored before is not computed again."""
-        with closing(self._frames(video, begun.state.next_frame)) as frames:
-            for frame in frames:
-                masks = self.engine.step(begun.state, self.engine.encode(frame))
-                begun.log.add(rows_of(shard.video_id, masks, shard.labels), begun.state)
-                on_frames(begun.state.next_frame - begun.first_frame)
+        # Masks become rows in a thread of their own, while the next frames are computed.
+        with (
+            closing(self._frames(video, begun.state.next_frame)) as frames,
+            ThreadPoolExecutor(1, "rows", initializer=use_one_thread) as rows,
+        ):
+            for together in chunked(frames, self.engine.frames_at_once):
+                for features in self.engine.encode(together):
+                    output = self.engine.step(begun.state, features)
+                    begun.log.add(rows.submit(self._rows, shard, output), begun.state)
+                    on_frames(begun.state.next_frame - begun.first_frame)
+
+    def _rows(self, shard: Shard, output: FrameOutput) -> pa.RecordBatch:
+        return rows_of(shard.video_id, self.engine.masks(output), shard.labels)
 
     def _frames(self, video: Path, start_frame: int) -> Generator[Frame, None, None]:
         """Yield frames at the model's input size, decoded and resized ahead of their use."""

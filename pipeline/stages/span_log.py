@@ -1,6 +1,7 @@
 """What an attempt has done so far: rows in memory, spans and checkpoints in its folder."""
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,10 +25,10 @@ class SpanLog:
         self.config = config
         self.spans = dict(spans)
         self.start = start
-        self.rows: list[pa.RecordBatch] = []
+        self.rows: list[Future[pa.RecordBatch]] = []
 
-    def add(self, rows: pa.RecordBatch, state: VideoState) -> None:
-        """Take the rows of one frame; every so often, store them and the state after them."""
+    def add(self, rows: Future[pa.RecordBatch], state: VideoState) -> None:
+        """Take the rows of one frame, now or when they are done; every so often, store them and the state."""
         self.rows.append(rows)
         if len(self.rows) >= self.config.every_frames:
             self.store(state)
@@ -54,7 +55,7 @@ class SpanLog:
         if not self.rows:
             return
         span = self.folder / span_name(self.start, stop)
-        write_span(span, self.rows)
+        write_span(span, [rows.result() for rows in self.rows])
         self.spans[span.name] = sha256_of(span)
         self.start = stop
         self.rows = []

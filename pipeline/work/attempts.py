@@ -1,5 +1,6 @@
 """What to do after an attempt at a shard, and how a run ends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -66,6 +67,30 @@ def settle(report: ShardReport, config: RetryConfig) -> ShardReport | None:
     if decision is Decision.RETRY:
         return None
     return replace(report, status=ShardStatus.QUARANTINED)
+
+
+def is_anyones(problem: Problem | None, others: int) -> bool:
+    """Say whether a worker died while it held `others` more shards, any of which may have killed it.
+
+    Then no shard loses an attempt: each is tried again on a worker that holds nothing else.
+    """
+    return problem is not None and problem.fault_class is FaultClass.CRASH_SIGNAL and others > 0
+
+
+def may_take(held_alone: Sequence[bool], alone: bool, shards_at_once: int) -> bool:
+    """Say whether a worker may have one more shard.
+
+    Args:
+        held_alone: Of each shard that it holds, whether that one must be alone.
+        alone: Whether the new one must be.
+        shards_at_once: How many the worker takes.
+
+    >>> may_take([False], alone=True, shards_at_once=8), may_take([True], alone=False, shards_at_once=8)
+    (False, False)
+    """
+    if alone or any(held_alone):
+        return not held_alone
+    return len(held_alone) < shards_at_once
 
 
 def needs_fresh_worker(problem: Problem | None) -> bool:

@@ -42,7 +42,7 @@ def truth(tmp_path) -> Path:
 
 def test_parity_says_where_its_figures_come_from(tmp_path):
     result = run_benchmark("parity", tmp_path, "--models", "sam2.1/sam2.1_hiera_t.yaml")
-    assert [figure["differing_pixels"] for figure in result["figures"]] == [0]
+    assert all(figure["iou"] > 0.999 for figure in result["figures"])
     assert result.keys() == {"command", "date", "machine", "versions", "figures"}
     assert "| sam2.1_hiera_t |" in (tmp_path / "parity.md").read_text()
 

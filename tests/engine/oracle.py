@@ -1,7 +1,7 @@
 """The official `SAM2VideoPredictor`, run one object at a time on frames that we hand it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -12,6 +12,7 @@ from sam2.sam2_video_predictor import SAM2VideoPredictor
 
 from pipeline.engine.features import RGB_MEAN, RGB_STD
 from pipeline.engine.sam2_model import OFFICIAL_OVERRIDES, _read_config
+from pipeline.engine.state import ConditioningFrame, ObjectState
 from pipeline.records import Frame, Prompt
 
 
@@ -36,19 +37,53 @@ def as_official_tensor(frame: Frame) -> torch.Tensor:
     return image
 
 
-def official_logits(
+class OfficialFrame(NamedTuple):
+    """What the official predictor found on one frame, and what it had looked back at."""
+
+    logits: torch.Tensor  # (height, width) at the video's size
+    before: ObjectState | None  # in our form; None on frames that were prompted
+
+
+def official_frames(
     predictor: SAM2VideoPredictor,
     frames: Sequence[Frame],
     prompts: Sequence[Prompt],
     masks: Mapping[Prompt, np.ndarray],
-) -> dict[int, torch.Tensor]:
-    """Return (height, width) video-size mask logits by frame, of the one object that is prompted."""
+) -> dict[int, OfficialFrame]:
+    """Return by frame what becomes of the one object that is prompted."""
     images = torch.stack([as_official_tensor(frame) for frame in frames])
     loaded = (images, *frames[0].video_size_hw)
     with mock.patch("sam2.sam2_video_predictor.load_video_frames", return_value=loaded):
         state = predictor.init_state("")
     give_prompts(predictor, state, prompts, masks)
-    return {t: logits[0, 0] for t, _, logits in predictor.propagate_in_video(state)}
+    found, before = {}, None
+    for t, _, logits in predictor.propagate_in_video(state):
+        outputs = state["output_dict_per_obj"][0]
+        found[t] = OfficialFrame(logits[0, 0], None if t in outputs["cond_frame_outputs"] else before)
+        before = _as_our_state(outputs)
+    return found
+
+
+def official_logits(predictor, frames, prompts, masks) -> dict[int, torch.Tensor]:
+    """Return (height, width) video-size mask logits by frame, of the one object that is prompted."""
+    return {t: found.logits for t, found in official_frames(predictor, frames, prompts, masks).items()}
+
+
+def _as_our_state(outputs: dict[str, dict[int, dict[str, Any]]]) -> ObjectState:
+    bank = ObjectState()
+    for t, out in outputs["cond_frame_outputs"].items():
+        scores = (out["object_score_logits"][0], torch.ones(1))
+        bank.conditioning[t] = ConditioningFrame(
+            _tokens(out["maskmem_features"]), out["obj_ptr"][0], out["pred_masks"][0], *scores
+        )
+    for t, out in outputs["non_cond_frame_outputs"].items():
+        bank.remember(t, _tokens(out["maskmem_features"]), out["obj_ptr"][0])
+    return bank
+
+
+def _tokens(memory: torch.Tensor) -> torch.Tensor:
+    """Return (token, channel) of (1, channel, height, width)."""
+    return memory[0].flatten(1).T
 
 
 def give_prompts(

@@ -1,5 +1,6 @@
 """Frames and prompts that the engine's tests share: a disc and a box that move over a texture."""
 
+import copy
 from collections.abc import Sequence
 from importlib import resources
 
@@ -8,7 +9,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from pipeline.engine.engine import Engine, EngineConfig, Precision
+from pipeline.engine.engine import Engine, EngineConfig, FrameOutput, Precision
+from pipeline.engine.mask_decoder import HeadOutput
+from pipeline.engine.network import Network
 from pipeline.engine.prompts import dense_prompt, point_prompt
 from pipeline.engine.sam2_model import build_model
 from pipeline.engine.state import VideoState
@@ -71,35 +74,39 @@ def condition(engine: Engine, state: VideoState, frames: Sequence[Frame], prompt
             if dense is None
             else dense_prompt(dense, engine.image_size_px)
         )
-        engine.condition(state, prompt.object_id, engine.encode(frames[prompt.frame_index]), model_prompt)
+        features = engine.encode([frames[prompt.frame_index]])[0]
+        engine.condition(state, prompt.object_id, features, model_prompt)
+
+
+def step(engine: Engine, state: VideoState, frame: Frame) -> FrameOutput:
+    """Track one video through one frame."""
+    return engine.step([(state, engine.encode([frame])[0])])[0]
 
 
 def propagate(engine: Engine, frames: Sequence[Frame], prompts: Sequence[Prompt], masks=None):
     """Run all frames and return (masks of each frame, video-size logits by object and frame)."""
     state = VideoState(num_frames=min(len(frames), 16))
     condition(engine, state, frames, prompts, masks or {})
-    logits, results = {}, []
-    outputs = _recorded_logits(engine)
-    for frame in frames[min(p.frame_index for p in prompts) :]:
-        result = engine.step(state, engine.encode(frame))
-        at_video_size = video_logits(engine.model, outputs.pop(), SIZE_HW, False)
-        logits.update({(o, frame.index): at_video_size[i, 0] for i, o in enumerate(result.object_ids)})
-        results.append(result)
-    return results, logits
+    outputs = [step(engine, state, frame) for frame in frames[min(p.frame_index for p in prompts) :]]
+    logits = {
+        (object_id, output.features.frame_index): logits_of(engine, head)
+        for output in outputs
+        for object_id, head in zip(output.object_ids, output.heads, strict=True)
+    }
+    return [engine.masks(output) for output in outputs], logits
 
 
-def _recorded_logits(engine: Engine) -> list[torch.Tensor]:
-    """Let the engine keep the logits that it makes masks of."""
-    outputs = []
-    original = engine._frame_masks
-
-    def recording(started, heads, features):
-        outputs.append(torch.cat([head.mask_logits for head in heads]))
-        return original(started, heads, features)
-
-    engine._frame_masks = recording
-    return outputs
+def logits_of(engine: Engine, head: HeadOutput) -> torch.Tensor:
+    """Return an object's (height, width) logits at the video's size, cleaned as its mask is."""
+    return video_logits(engine._clean(head.mask_logits[None]), SIZE_HW, False)[0, 0]
 
 
 def engine_of(model, **config) -> Engine:
     return Engine(model, EngineConfig(**{**FP32, **config}))
+
+
+def exact_engine(model) -> Engine:
+    """Return an engine that computes in float64, to measure the rounding of others by."""
+    engine = engine_of(model)
+    engine.network, engine.dtype = Network(copy.deepcopy(model)).double(), torch.float64
+    return engine

@@ -2,9 +2,17 @@
 
 import pytest
 
-from tests.engine.parity_cases import ARCHITECTURES, EVERYTHING, NANO_CASES, compare
-from tests.engine.scenes import nano_model, random_model
+from tests.engine.parity_cases import (
+    ARCHITECTURES,
+    EVERYTHING,
+    NANO_CASES,
+    compare,
+    official_runs,
+    one_step,
+)
+from tests.engine.scenes import engine_of, exact_engine, nano_model, random_model, scene
 
+TWINS = {"sam2/sam2_hiera_s.yaml", "sam2/sam2_hiera_l.yaml"}  # `benchmarks.parity` has them
 QUICK = {"sam2/sam2_hiera_t.yaml", *(f"sam2.1/sam2.1_hiera_{size}.yaml" for size in ("t", "s", "b+"))}
 
 
@@ -17,15 +25,28 @@ def nano():
 def test_nano_gives_the_official_masks(nano, case):
     agreement = compare(nano, "nano", case)
     assert agreement.spread > 0.1
-    assert agreement.logit_difference < 1e-4
-    assert agreement.differing_pixels == 0
+    assert agreement.step_difference < 1e-2
+    assert agreement.iou > 0.999
+
+
+def test_a_step_rounds_no_worse_than_the_official_one(nano):
+    case, engine, exact = NANO_CASES[0], engine_of(nano), exact_engine(nano)
+    frames, ours, theirs = scene(case.num_frames, nano.image_size), [], []
+    for (_, t), official in official_runs(nano, "nano", case).items():
+        if official.before is not None:
+            truth = one_step(exact, frames[t], official.before, case)
+            ours.append((one_step(engine, frames[t], official.before, case) - truth).abs().max())
+            theirs.append((official.logits - truth).abs().max())
+    assert max(theirs) > 0
+    assert max(ours) <= 2 * max(theirs)
 
 
 @pytest.mark.parametrize(
-    "architecture", [pytest.param(a, marks=[] if a in QUICK else pytest.mark.slow) for a in ARCHITECTURES]
+    "architecture",
+    [pytest.param(a, marks=[] if a in QUICK else pytest.mark.slow) for a in ARCHITECTURES if a not in TWINS],
 )
 def test_every_architecture_gives_the_official_masks(architecture):
     agreement = compare(random_model(architecture, image_size_px=128), architecture, EVERYTHING)
     assert agreement.spread > 0.01
-    assert agreement.logit_difference < 1e-4
-    assert agreement.differing_pixels == 0
+    assert agreement.step_difference < 1e-5
+    assert agreement.iou > 0.999

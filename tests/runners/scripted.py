@@ -25,6 +25,7 @@ def shard(name: str, behaviour: str = "succeed", num_frames: int = 3, objects: i
 @dataclass
 class ScriptedStage:
     trace: Path
+    shards_at_once: int = 1
 
     def __post_init__(self):
         (self.trace / f"worker.{os.getpid()}").touch()
@@ -87,6 +88,28 @@ class ScriptedStage:
     def linger(self, shard, attempt, on_frames):
         """Give a worker too many the time to show up."""
         time.sleep(3)
+
+    def wait_for_two_more(self, shard, attempt, on_frames):
+        """Go on until three shards have begun."""
+        deadline = time.monotonic() + 30
+        while len(list(self.trace.glob("attempt.good*"))) < 3:
+            if time.monotonic() > deadline:
+                raise TimeoutError("two more shards never began")
+            time.sleep(0.01)
+
+    def wait_for_company(self, shard, attempt, on_frames):
+        """Go on until a shard that kills the worker has begun, and then for longer than that takes."""
+        deadline = time.monotonic() + 30
+        while not list(self.trace.glob("attempt.killed*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1)
+
+    def be_killed_in_company(self, shard, attempt, on_frames):
+        """Kill the worker once it holds three more."""
+        deadline = time.monotonic() + 5
+        while len(list(self.trace.glob("attempt.*"))) < 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.be_killed(shard, attempt, on_frames)
 
     def go_on_forever(self, shard, attempt, on_frames):
         while True:

@@ -31,6 +31,20 @@ def test_each_shard_ends_in_one_report(outcome, tmp_path):
     }
 
 
+def test_as_many_shards_at_a_time_as_the_stage_takes(outcome, tmp_path):
+    shards = [
+        *(shard(f"good-{i}", "wait_for_two_more") for i in range(3)),
+        shard("divided", "divide_by_zero"),
+    ]
+
+    reports = outcome(run_local, partial(ScriptedStage, tmp_path, shards_at_once=3), shards, RetryConfig())
+
+    assert {name: r.status for name, r in reports.items()} == {
+        **{f"good-{i}": ShardStatus.DONE for i in range(3)},
+        "divided": ShardStatus.QUARANTINED,
+    }
+
+
 def test_the_longest_shard_comes_first(outcome, tmp_path):
     shards = [shard("short", num_frames=1), shard("long", num_frames=9), shard("middle", num_frames=5)]
 

@@ -71,6 +71,21 @@ def test_a_fault_stays_with_its_shard(ray_here, outcome, tmp_path, workers_gone)
     assert workers_gone()
 
 
+def test_of_several_shards_on_a_worker_only_the_guilty_one_is_blamed(ray_here, outcome, tmp_path):
+    shards = [
+        *(shard(f"good-{i}", "wait_for_company") for i in range(3)),
+        shard("killed", "be_killed_in_company"),
+    ]
+
+    make_stage = partial(ScriptedStage, tmp_path, shards_at_once=4)
+    reports = outcome(run_on_ray, make_stage, shards, RetryConfig(max_attempts=2), ONE_WORKER)
+
+    assert {name: _fate(report) for name, report in reports.items()} == {
+        **{f"good-{i}": (ShardStatus.DONE, None, 1) for i in range(3)},
+        "killed": (ShardStatus.QUARANTINED, FaultClass.CRASH_SIGNAL, 2),
+    }
+
+
 def test_after_a_bug_the_shard_gets_another_process(ray_here, outcome, tmp_path):
     outcome(
         run_on_ray, partial(ScriptedStage, tmp_path), [shard("a", "fail_once")], RetryConfig(), ONE_WORKER

@@ -1,0 +1,65 @@
+"""OBJECTS ON FRAMES -> BATCHES: what each object looks back at, and which can be computed together.
+
+A lane is one object on one frame of one video. What it looks back at is decided here, by frame indices
+alone (`sam2_base.py`, `_prepare_memory_conditioned_features`): all conditioning frames, the last six
+others, and the pointers of the last fifteen. Lanes that look back at equally many go in one batch, so
+that no batch needs a mask; in the long run that is all of them.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from pipeline.engine.features import FrameFeatures
+from pipeline.engine.state import MEMORY_SPAN_FRAMES, POINTER_SPAN_FRAMES, ObjectState
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One object on the frame that it is to be found on."""
+
+    bank: ObjectState
+    features: FrameFeatures
+    num_frames: int  # of the video, or 16 if it has more
+
+
+class LookBack(NamedTuple):
+    """What an object looks back at, in the official order."""
+
+    memories: list[torch.Tensor]  # each (token, memory channel)
+    rows: list[int]  # of the model's temporal table, one a memory
+    pointers: list[torch.Tensor]  # each (channel,)
+    ages: list[float]  # one a pointer, 1 being the oldest age that an ordinary pointer can have
+
+
+def look_back(bank: ObjectState, frame_index: int, num_frames: int) -> LookBack:
+    """Return what an object looks back at from a frame.
+
+    A memory's row is its age less one; conditioning frames, of any age, have the last row. A gap, left by
+    a conditioning frame among the last ones, is skipped and not filled by an older frame.
+    """
+    conditioning = bank.conditioning
+    recent = [age for age in range(MEMORY_SPAN_FRAMES, 0, -1) if frame_index - age in bank.memories]
+    span = min(num_frames, POINTER_SPAN_FRAMES) - 1
+    past = [t for t in conditioning if t <= frame_index]
+    pointer_ages = [age for age in range(1, span + 1) if frame_index - age in bank.pointers]
+    return LookBack(
+        [frame.memory for frame in conditioning.values()] + [bank.memories[frame_index - a] for a in recent],
+        [MEMORY_SPAN_FRAMES] * len(conditioning) + [age - 1 for age in recent],
+        [conditioning[t].pointer for t in past] + [bank.pointers[frame_index - a] for a in pointer_ages],
+        [age / max(span, 1) for age in [frame_index - t for t in past] + pointer_ages],
+    )
+
+
+def batches(lanes: Sequence[Lane], at_once: int) -> list[list[tuple[int, LookBack]]]:
+    """Return batches of at most `at_once` lanes, by index, that look back at equally many."""
+    alike: dict[tuple[int, int], list[tuple[int, LookBack]]] = defaultdict(list)
+    for i, lane in enumerate(lanes):
+        past = look_back(lane.bank, lane.features.frame_index, lane.num_frames)
+        alike[len(past.memories), len(past.pointers)].append((i, past))
+    return [
+        group[start : start + at_once] for group in alike.values() for start in range(0, len(group), at_once)
+    ]
