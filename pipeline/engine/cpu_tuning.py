@@ -31,5 +31,5 @@ def keep_freed_memory() -> None:
 
 
 def use_one_thread() -> None:
-    """Keep what this thread computes to itself: beside the engine's own threads there is no room for more."""
+    """Keep what this thread computes to itself: the cores are the engine's, and OpenMP serves one team."""
     torch.set_num_threads(1)

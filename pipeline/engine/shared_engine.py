@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.engine.cpu_tuning import tune_thread
 from pipeline.engine.engine import Engine, FrameOutput
 from pipeline.engine.features import FrameFeatures
 from pipeline.engine.prompts import DensePrompt, PointPrompt
@@ -33,13 +32,20 @@ class _Request:
 class SharedEngine:
     """The engine's own interface, for one video a call, from any thread."""
 
-    def __init__(self, engine: Engine):
-        self.engine = engine
-        self.image_size_px, self.device = engine.image_size_px, engine.device
-        self.frames_at_once, self.videos_in_flight = engine.frames_at_once, engine.videos_in_flight
+    def __init__(self, make_engine: Callable[[], Engine]):
+        """Make the engine, in the thread that will compute.
+
+        On a CPU a second thread that computes with several cores, if only once, makes OpenMP put the
+        threads of both to sleep at every wait: small models then run at half their speed.
+        """
         self._waiting: list[_Request] = []
         self._changed = threading.Condition()
-        threading.Thread(target=self._serve, name="engine", daemon=True).start()
+        made: Future[Engine] = Future()
+        threading.Thread(target=self._serve, args=(make_engine, made), name="engine", daemon=True).start()
+        self.engine = made.result()
+        self.image_size_px, self.device = self.engine.image_size_px, self.engine.device
+        self.frames_at_once = self.engine.frames_at_once
+        self.videos_in_flight = self.engine.videos_in_flight
 
     def encode(self, frames: Sequence[Frame]) -> list[FrameFeatures]:
         """Return the features of consecutive frames of a video."""
@@ -70,8 +76,12 @@ class SharedEngine:
             self._changed.notify()
         return request.answer.result()
 
-    def _serve(self) -> None:
-        tune_thread()
+    def _serve(self, make_engine: Callable[[], Engine], made: Future) -> None:
+        try:
+            made.set_result(make_engine())
+        except BaseException as error:  # the maker's to handle
+            made.set_exception(error)
+            return
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -71,15 +72,15 @@ class SegmentStage:
 
     def __init__(self, config: SegmentConfig, run: str):
         weights, self.weights_sha256 = find_weights(config.model)
-        model = build_model(config.model.architecture, read_weights(weights), config.model.image_size_px)
         self.config = config
-        self.engine = SharedEngine(Engine(model, config.engine))
+        self.engine = SharedEngine(partial(_make_engine, config, weights))
         self.shards_at_once = self.engine.videos_in_flight
         self.run = RunFolder.of(run)
 
     def __call__(self, shard: Shard, attempt: int, on_frames: Callable[[int], None]) -> ShardReport:
         """Segment the shard, going on from the last checkpoint of an earlier attempt, and commit it."""
         started = time.monotonic()
+        use_one_thread()
         self._check_weights(shard)
         folder = self.run.new_attempt(shard.id)
         with localized(shard.video_uri, self.config.source) as video:
@@ -186,6 +187,11 @@ class SegmentStage:
             "precision": self.config.engine.precision.value,
             "code_version": version("sam2-batch"),
         }
+
+
+def _make_engine(config: SegmentConfig, weights: Path) -> Engine:
+    model = build_model(config.model.architecture, read_weights(weights), config.model.image_size_px)
+    return Engine(model, config.engine)
 
 
 def _model_prompt(prompt: Prompt, frame: Frame, image_size_px: int) -> PointPrompt | DensePrompt:

@@ -39,7 +39,7 @@ def follow(shared, frames):
 
 def test_each_thread_gets_the_masks_it_would_get_alone(engine, frames):
     expected = [r.masks for r in propagate(engine, frames, [MASK], {MASK: disc(0)})[0]]
-    shared = SharedEngine(engine)
+    shared = SharedEngine(lambda: engine)
     with ThreadPoolExecutor(4) as threads:
         results = list(threads.map(lambda _: follow(shared, frames), range(4)))
     for masks in results:
@@ -56,7 +56,7 @@ def test_what_waits_while_the_engine_is_busy_is_computed_together(engine, frames
         return batch
 
     monkeypatch.setattr(engine, "encode", encode)
-    shared = SharedEngine(engine)
+    shared = SharedEngine(lambda: engine)
     with ThreadPoolExecutor(4) as threads:
         first = threads.submit(shared.encode, frames[:1])
         entered.wait(30)
@@ -69,7 +69,7 @@ def test_what_waits_while_the_engine_is_busy_is_computed_together(engine, frames
 
 
 def test_a_video_that_fails_harms_no_other(engine, frames):
-    shared = SharedEngine(engine)
+    shared = SharedEngine(lambda: engine)
     broken = [*frames[:5], replace(frames[5], image=np.zeros((8, 8, 3), np.uint8)), *frames[6:]]
     with ThreadPoolExecutor(3) as threads:
         good, bad, also_good = (threads.submit(follow, shared, f) for f in (frames, broken, frames))
