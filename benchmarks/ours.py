@@ -1,13 +1,18 @@
-"""Our engine as a system of the comparison: all videos at once, frame by frame."""
+"""Our engine as a system of the comparison: all videos at once."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 
 from benchmarks.settings import Setting
 from benchmarks.ticks import Tick
 from benchmarks.workload import Clip
+from pipeline.engine.cpu_tuning import use_one_thread
 from pipeline.engine.engine import DeviceChoice, Engine, EngineConfig, Precision
 from pipeline.engine.prompts import point_prompt
 from pipeline.engine.sam2_model import build_model
+from pipeline.engine.shared_engine import SharedEngine
 from pipeline.engine.state import POINTER_SPAN_FRAMES, VideoState
 from pipeline.inputs.weights import read_weights
 
@@ -20,27 +25,31 @@ def engine_config(setting: Setting) -> EngineConfig:
 
 
 class Ours:
-    """The engine with its model in place."""
+    """The engine with its model in place, as the worker's stage uses it."""
 
     def __init__(self, setting: Setting, architecture: str):
-        model = build_model(architecture, read_weights(setting.weights), setting.image_size)
-        self.engine = Engine(model, engine_config(setting))
+        def make_engine() -> Engine:
+            model = build_model(architecture, read_weights(setting.weights), setting.image_size)
+            return Engine(model, engine_config(setting))
+
+        self.engine = SharedEngine(make_engine)
 
     def ticks(self, clips: Sequence[Clip]) -> Iterator[Tick]:
+        """Track all videos side by side, a thread each, and wait for all at each frame."""
         states = [self._begin(clip) for clip in clips]
-        ahead = max(1, self.engine.frames_at_once // len(clips))
-        frame_indices = range(len(clips[0].frames))
-        for first in frame_indices[::ahead]:
-            soon = frame_indices[first : first + ahead]
-            features = self.engine.encode([clip.frames[t] for t in soon for clip in clips])
-            for place, t in enumerate(soon):
-                of_tick = features[place * len(clips) : (place + 1) * len(clips)]
-                outputs = self.engine.step(list(zip(states, of_tick, strict=True)))
-                yield Tick(t, {video: self.engine.masks(out).masks for video, out in enumerate(outputs)})
+        features = [self.engine.encode(clip.frames) for clip in clips]
+
+        def step(video: int) -> np.ndarray:
+            output = self.engine.step(states[video], next(features[video]))
+            return self.engine.engine.video_masks(output).cpu().numpy()
+
+        with ThreadPoolExecutor(len(clips), initializer=use_one_thread) as threads:
+            for t in range(len(clips[0].frames)):
+                yield Tick(t, dict(enumerate(threads.map(step, range(len(clips))))))
 
     def _begin(self, clip: Clip) -> VideoState:
         state = VideoState(num_frames=min(len(clip.frames), POINTER_SPAN_FRAMES))
-        features = self.engine.encode(clip.frames[:1])[0]
+        (features,) = self.engine.encode(clip.frames[:1])
         for prompt in clip.prompts:
             model_prompt = point_prompt(prompt, clip.video_size_hw, self.engine.image_size_px)
             self.engine.condition(state, prompt.object_id, features, model_prompt)

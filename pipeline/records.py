@@ -184,17 +184,17 @@ class FrameMasks:
     frame_index: int
     time_seconds: float
     object_ids: tuple[int, ...]
-    masks: np.ndarray  # (object, height, width) bool, at the video's own size
+    rles: tuple[Rle, ...]  # one an object, at the video's own size
     object_scores: np.ndarray  # (object,) float32 logits; above 0 the object is visible
     iou_scores: np.ndarray  # (object,) float32, the model's own estimate
     prompted: np.ndarray  # (object,) bool, a prompt was given on this frame
 
     def __post_init__(self):
         count = len(self.object_ids)
-        if self.masks.ndim != 3 or len(self.masks) != count or self.masks.dtype != bool:
+        if len(self.rles) != count or len({rle.size_hw for rle in self.rles}) > 1:
             raise ValueError(
-                f"frame {self.frame_index}: {count} object ids need bool masks of shape "
-                f"({count}, height, width), got {self.masks.shape} {self.masks.dtype}"
+                f"frame {self.frame_index}: {count} object ids need as many masks of one size, "
+                f"got sizes {[rle.size_hw for rle in self.rles]}"
             )
         for name in ("object_scores", "iou_scores", "prompted"):
             if getattr(self, name).shape != (count,):

@@ -30,6 +30,11 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, NEVER_TRIM_BYTES)
 
 
+def use_threads(count: int) -> None:
+    """Let what this thread computes use so many threads."""
+    torch.set_num_threads(count)
+
+
 def use_one_thread() -> None:
-    """Keep what this thread computes to itself: the cores are the engine's, and OpenMP serves one team."""
-    torch.set_num_threads(1)
+    """Keep what this thread computes to itself: the cores are the engine's."""
+    use_threads(1)

@@ -21,6 +21,7 @@ from sam2.modeling.sam2_base import SAM2Base
 
 from pipeline.engine.cpu_tuning import keep_freed_memory, tune_thread
 from pipeline.engine.features import FrameFeatures, encode_frames
+from pipeline.engine.frame_step import FrameOutput, FrameStep
 from pipeline.engine.lanes import Lane, batches
 from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.network import Network
@@ -28,7 +29,9 @@ from pipeline.engine.packing import can_pack, pack
 from pipeline.engine.prompt_heads import prompt_heads, segment_prompt
 from pipeline.engine.prompts import DensePrompt, PointPrompt
 from pipeline.engine.regions import clean_regions
+from pipeline.engine.run_lengths import run_lengths
 from pipeline.engine.state import ConditioningFrame, ObjectState, VideoState
+from pipeline.engine.streams import SideStream
 from pipeline.engine.tracking import remember_prompted, track
 from pipeline.engine.video_masks import to_video_masks
 from pipeline.records import Frame, FrameMasks
@@ -62,9 +65,10 @@ class EngineConfig:
     videos_in_flight: int | None = None  # that one worker follows at a time; None: 1 on a CPU, else 8
     frames_at_once: int | None = None  # that are encoded together; None: 1 on a CPU, else 8
     lanes_at_once: int = 16  # objects, of any videos, that are tracked together
+    teams: int | None = None  # that share a CPU's cores and compute side by side; None: 2
 
     def __post_init__(self):
-        for name in ("videos_in_flight", "frames_at_once", "lanes_at_once"):
+        for name in ("videos_in_flight", "frames_at_once", "lanes_at_once", "teams"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"engine.{name} must be 1 or more, got {value}")
@@ -82,16 +86,6 @@ def choose_device(choice: DeviceChoice) -> torch.device:
     return torch.device(choice.value)
 
 
-@dataclass(frozen=True)
-class FrameOutput:
-    """What a step found on one frame, still on the device and of low resolution."""
-
-    features: FrameFeatures
-    object_ids: tuple[int, ...]
-    heads: tuple[HeadOutput, ...]  # one an object, without a lane dimension
-    prompted: tuple[bool, ...]  # one an object
-
-
 class Engine:
     """One SAM 2 model on one device."""
 
@@ -103,6 +97,7 @@ class Engine:
             tune_thread()
             keep_freed_memory()
         self.dtype = DTYPE[config.precision]
+        self.outputs, self.uploads = SideStream(self.device), SideStream(self.device)
         self.image_size_px: int = model.image_size
         self.heads = prompt_heads(copy.deepcopy(model)).to(self.device)
         self.network = Network(copy.deepcopy(model)).to(self.device, self.dtype)
@@ -118,6 +113,12 @@ class Engine:
     def frames_at_once(self) -> int:
         """How many consecutive frames of a video to encode together."""
         return self.config.frames_at_once or self._at_once
+
+    def teams(self, cores: int) -> int:
+        """Return how many threads should compute side by side, sharing so many cores of the CPU."""
+        if self.device.type != "cpu":
+            return 1  # work on a device is done in the order that it is asked for
+        return min(self.config.teams or 2, cores)
 
     @property
     def _at_once(self) -> int:
@@ -144,7 +145,7 @@ class Engine:
         ]
 
     def _encode(self, frames: Sequence[Frame]) -> list[FrameFeatures]:
-        return encode_frames(self.network, frames, self.device, self.dtype)
+        return encode_frames(self.network, frames, self.uploads, self.dtype)
 
     @torch.inference_mode()
     def condition(
@@ -163,33 +164,19 @@ class Engine:
             self._as_stored(memory[0]), out.pointer[0], logits[0], out.object_score[0], out.iou_score[0]
         )
 
-    @torch.inference_mode()
     def step(self, work: Sequence[tuple[VideoState, FrameFeatures]]) -> list[FrameOutput]:
         """Find all objects whose first prompt is not later than their video's frame, and remember them.
 
         Args:
             work: Each video once, with the frame that is next in it.
         """
-        started = [
-            {i: bank for i, bank in state.objects.items() if bank.first_frame <= features.frame_index}
-            for state, features in work
-        ]
-        lanes = {
-            (video, object_id): Lane(bank, features, state.num_frames)
-            for video, ((state, features), banks) in enumerate(zip(work, started, strict=True))
-            for object_id, bank in banks.items()
-            if features.frame_index not in bank.conditioning
-        }
-        heads = dict(zip(lanes, self._track(list(lanes.values())), strict=True))
-        for state, features in work:
-            state.next_frame = features.frame_index + 1
-        return [
-            _frame_output(features, banks, {i: heads.get((video, i)) for i in banks})
-            for video, ((_, features), banks) in enumerate(zip(work, started, strict=True))
-        ]
+        steps = [FrameStep.begin(state, features) for state, features in work]
+        heads = iter(self.track([lane for step in steps for lane in step.lanes]))
+        return [step.finish([next(heads) for _ in step.lanes]) for step in steps]
 
-    def _track(self, lanes: Sequence[Lane]) -> list[HeadOutput]:
-        """Compute lanes in batches and let each remember; return one output a lane."""
+    @torch.inference_mode()
+    def track(self, lanes: Sequence[Lane]) -> list[HeadOutput]:
+        """Find objects of any videos and let each remember; return one output a lane."""
         outputs: dict[int, HeadOutput] = {}
         for batch in batches(lanes, self.config.lanes_at_once):
             members = [lanes[i] for i, _ in batch]
@@ -202,22 +189,25 @@ class Engine:
 
     @torch.inference_mode()
     def masks(self, output: FrameOutput) -> FrameMasks:
-        """Return the masks at the video's own size."""
-        features, heads = output.features, output.heads
-        height, width = features.video_size_hw
-        masks = np.zeros((0, height, width), bool)
-        if heads:
-            logits = self._clean(torch.stack([head.mask_logits for head in heads]))
-            masks = to_video_masks(logits, features.video_size_hw, self.config.non_overlap)
-        return FrameMasks(
-            frame_index=features.frame_index,
-            time_seconds=features.time_seconds,
-            object_ids=output.object_ids,
-            masks=masks,
-            object_scores=_column([head.object_score for head in heads]),
-            iou_scores=_column([head.iou_score for head in heads]),
-            prompted=np.array(output.prompted, bool),
-        )
+        """Return the masks at the video's own size; on CUDA computed beside the next frames, on a stream."""
+        with self.outputs.beside([tensor for head in output.heads for tensor in head]):
+            return FrameMasks(
+                frame_index=output.frame_index,
+                time_seconds=output.time_seconds,
+                object_ids=output.object_ids,
+                rles=tuple(run_lengths(self.video_masks(output))),
+                object_scores=_column([head.object_score for head in output.heads]),
+                iou_scores=_column([head.iou_score for head in output.heads]),
+                prompted=np.array(output.prompted, bool),
+            )
+
+    @torch.inference_mode()
+    def video_masks(self, output: FrameOutput) -> torch.Tensor:
+        """Return masks, (object, height, width) bool, at the video's own size and still on the device."""
+        if not output.heads:
+            return torch.zeros(0, *output.video_size_hw, dtype=torch.bool)
+        logits = self._clean(torch.stack([head.mask_logits for head in output.heads]))
+        return to_video_masks(logits, output.video_size_hw, self.config.non_overlap)
 
     def _clean(self, logits: torch.Tensor) -> torch.Tensor:
         return clean_regions(logits, self.config.max_hole_px, self.config.max_speck_px)
@@ -225,20 +215,6 @@ class Engine:
     def _as_stored(self, memory: torch.Tensor) -> torch.Tensor:
         """Return memories as the official predictor stores them: in bf16 whatever it computes in."""
         return memory if self.dtype == torch.float16 else memory.to(torch.bfloat16)
-
-
-def _frame_output(
-    features: FrameFeatures, banks: dict[int, ObjectState], tracked: dict[int, HeadOutput | None]
-) -> FrameOutput:
-    heads = [tracked[i] or _known(bank, features.frame_index) for i, bank in banks.items()]
-    prompted = tuple(tracked[i] is None for i in banks)
-    return FrameOutput(features, tuple(banks), tuple(heads), prompted)
-
-
-def _known(bank: ObjectState, frame_index: int) -> HeadOutput:
-    """Return what a prompt led to."""
-    known = bank.conditioning[frame_index]
-    return HeadOutput(known.mask_logits, known.pointer, known.object_score, known.iou_score)
 
 
 def _column(values: list[torch.Tensor]) -> np.ndarray:

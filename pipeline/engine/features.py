@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.engine.network import Network, Shared
+from pipeline.engine.streams import SideStream
 from pipeline.records import Frame
 
 # ImageNet's, as in sam2/utils/misc.py.
@@ -24,11 +25,11 @@ class FrameFeatures:
 
 
 def encode_frames(
-    network: Network, frames: Sequence[Frame], device: torch.device, dtype: torch.dtype
+    network: Network, frames: Sequence[Frame], uploads: SideStream, dtype: torch.dtype
 ) -> list[FrameFeatures]:
     """Return the features of frames whose images are (side, side, 3), of any videos, as one batch."""
-    images = torch.stack([torch.tensor(frame.image) for frame in frames])
-    shared = network.encode(normalised(images.to(device, non_blocking=True)).to(dtype))
+    images = uploads.upload(torch.stack([torch.tensor(frame.image) for frame in frames]))
+    shared = network.encode(normalised(images).to(dtype))
     return [
         FrameFeatures(frame.index, frame.time_seconds, frame.video_size_hw, own)
         for frame, own in zip(frames, shared.unstacked(), strict=True)

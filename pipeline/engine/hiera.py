@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from sam2.modeling.backbones.hieradet import Hiera, MultiScaleBlock
 from torch import nn
 
+from pipeline.engine.packing import add_output
+
 
 class Tokens(NamedTuple):
     """A square map whose tokens lie window by window, in raster order within and among them."""
@@ -30,7 +32,7 @@ class HieraForward(nn.Module):
         super().__init__()
         self.hiera = hiera
         side = image_size_px // hiera.patch_embed.proj.stride[0]
-        self.position = nn.Buffer(hiera._get_pos_embed((side, side)).flatten(1, 2).detach())
+        self.position = nn.Buffer(hiera._get_pos_embed((side, side)).flatten(1, 2).detach().contiguous())
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Return one map a stage, finest first, each (image, side, side, channel).
@@ -62,15 +64,15 @@ def _run_block(block: MultiScaleBlock, tokens: Tokens) -> Tokens:
         shortcut = _pool(shortcut, tokens.window)
         tokens = Tokens(shortcut, tokens.side // 2, tokens.window // 2)
     attend = _attend_padded if padded else _attend
-    values = shortcut + attend(block, normed)
-    values = values + block.mlp(block.norm2(values))
+    values = add_output(shortcut, block.attn.proj, attend(block, normed))
+    values = add_output(values, block.mlp, block.norm2(values))
     return tokens._replace(values=values)
 
 
 def _attend(block: MultiScaleBlock, normed: torch.Tensor) -> torch.Tensor:
     """Attend within each window, or over the whole image, however its tokens lie."""
     window = round(normed.shape[2] ** 0.5)
-    return block.attn.proj(_attention(block, block.attn.qkv(normed), window))
+    return _attention(block, block.attn.qkv(normed), window)
 
 
 def _attend_padded(block: MultiScaleBlock, normed: torch.Tensor) -> torch.Tensor:
@@ -84,7 +86,7 @@ def _attend_padded(block: MultiScaleBlock, normed: torch.Tensor) -> torch.Tensor
     if block.q_stride:
         window, whole, side = window // 2, whole // 2, side // 2
     values = _raster(Tokens(values, whole, window))[:, :side, :side]
-    return block.attn.proj(values.flatten(1, 2)[:, None])
+    return values.flatten(1, 2)[:, None]
 
 
 def _attention(block: MultiScaleBlock, qkv: torch.Tensor, window: int) -> torch.Tensor:

@@ -19,6 +19,7 @@ from torch import nn
 
 from pipeline.engine.attention import attend, parts_of
 from pipeline.engine.folding import FeedForward, chained
+from pipeline.engine.packing import add_output
 from pipeline.engine.rotary import RotatedLinear, Turns, turns_of
 
 
@@ -93,7 +94,7 @@ class _Layer(nn.Module):
     def attend_self(self, values: torch.Tensor, turns: Turns) -> torch.Tensor:
         normed = self.norm1(values)
         query, key = self.own_query(normed, turns), self.own_key(normed, turns)
-        return values + self.own_out(attend(query, key, self.own_value(normed)))
+        return add_output(values, self.own_out, attend(query, key, self.own_value(normed)))
 
     def query(self, values: torch.Tensor, turns: Turns) -> torch.Tensor:
         return self.cross_query(self.norm2(values), turns)
@@ -102,11 +103,12 @@ class _Layer(nn.Module):
         self, values: torch.Tensor, query: torch.Tensor, memories: Memories, turns: Turns
     ) -> torch.Tensor:
         seen = []
-        for part in parts_of(len(query), query.device):
+        scores = query.shape[1] * memories.keys.shape[1]
+        for part in parts_of(len(query), scores, query.device):
             key = self._keys(memories.keys[part], memories.spatial, turns)
             seen.append(attend(query[part], key, memories.values[part]))
-        values = values + self.cross_out(torch.cat(seen))
-        return values + self.feed_forward(self.norm3(values))
+        values = add_output(values, self.cross_out, torch.cat(seen))
+        return add_output(values, self.feed_forward, self.norm3(values))
 
     def _keys(self, memories: torch.Tensor, spatial: int, turns: Turns) -> torch.Tensor:
         """Return all keys, the spatial ones rotated, each memory like a frame of its own."""

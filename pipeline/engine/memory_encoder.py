@@ -22,6 +22,7 @@ from pipeline.engine.folding import (
     pointwise,
     without_mean,
 )
+from pipeline.engine.packing import add_output
 
 
 class MemoryEncoder(nn.Module):
@@ -85,4 +86,4 @@ class _Fuse(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mixed = self.norm(self.depthwise(x.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
-        return x + self.feed_forward(mixed)
+        return add_output(x, self.feed_forward, mixed)

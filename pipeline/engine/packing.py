@@ -42,9 +42,9 @@ def pack(module: nn.Module) -> None:
             pack(child)
 
 
-def _packed_mlp(layers: Sequence[Any], activation: nn.Module) -> nn.Sequential:
+def _packed_mlp(layers: Sequence[Any], activation: nn.Module) -> "PackedMLP":
     *inner, last = layers
-    return nn.Sequential(*(PackedLinear(layer, activation) for layer in inner), PackedLinear(last))
+    return PackedMLP([PackedLinear(layer, activation) for layer in inner], PackedLinear(last))
 
 
 class PackedLinear(nn.Module):
@@ -58,3 +58,27 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation, [], self.form)
+
+    def added_to(self, shortcut: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.mkldnn._linear_pointwise.binary(x, shortcut, self.weight, self.bias, "add")
+
+
+class PackedMLP(nn.Module):
+    """Linear layers, an activation after each but the last."""
+
+    def __init__(self, inner: Sequence[PackedLinear], last: PackedLinear):
+        super().__init__()
+        self.inner, self.last = nn.Sequential(*inner), last
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.inner(x))
+
+    def added_to(self, shortcut: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return self.last.added_to(shortcut, self.inner(x))
+
+
+def add_output(shortcut: torch.Tensor, layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return `shortcut + layer(x)`, the sum within the layer's kernel where it is packed."""
+    if isinstance(layer, PackedLinear | PackedMLP):
+        return layer.added_to(shortcut.contiguous(), x)
+    return shortcut + layer(x)

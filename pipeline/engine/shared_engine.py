@@ -1,55 +1,68 @@
 """One engine for several videos at a time: what their threads ask for together is computed together.
 
-Each video is followed by a thread of its own, as if it were alone; one thread computes. It takes whatever
-has come in while it was busy (continuous batching), the videos that are furthest behind first, so that none
-waits for long. A thread that waits for its answer decodes and encodes nothing further: that is the bound
-on features in memory. A request that fails is answered with its error and harms no other.
+Each video is followed by a thread of its own, as if it were alone; teams compute. A team that is free takes
+its share of what waits (continuous batching), the videos that are furthest behind first, so that none waits
+for long. On a CPU two teams halve the cores between them: one encodes the next frame while the other tracks
+this one, or each tracks half of the objects. That leaves no core waiting for another in small operations.
+
+A thread that waits for its answer decodes nothing further: that is the bound on features in memory. A
+request that fails is answered with its error and harms no other.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-from pipeline.engine.engine import Engine, FrameOutput
+import torch
+
+from pipeline.engine.cpu_tuning import tune_thread, use_threads
+from pipeline.engine.engine import Engine
 from pipeline.engine.features import FrameFeatures
+from pipeline.engine.frame_step import FrameOutput, FrameStep
 from pipeline.engine.prompts import DensePrompt, PointPrompt
+from pipeline.engine.requests import Request, answer, next_batch, shares
 from pipeline.engine.state import VideoState
 from pipeline.records import Frame, FrameMasks
 
-
-@dataclass(frozen=True, eq=False)
-class _Request:
-    """What one thread asks for: one or more items of a kind that is computed in batches."""
-
-    kind: Callable[[list[Any]], list[Any]]  # a method of the engine, from items to as many answers
-    items: list[Any]
-    frame_index: int  # how far its video is
-    answer: Future = field(default_factory=Future)
+BATCHES_AHEAD = 2  # of frames, that are encoded while an earlier one is tracked
 
 
 class SharedEngine:
     """The engine's own interface, for one video a call, from any thread."""
 
     def __init__(self, make_engine: Callable[[], Engine]):
-        """Make the engine, in the thread that will compute.
+        """Make the engine, in a thread that will compute.
 
-        On a CPU a second thread that computes with several cores, if only once, makes OpenMP put the
-        threads of both to sleep at every wait: small models then run at half their speed.
+        On a CPU any other thread that computes with several cores, if only once, makes OpenMP put the
+        threads of all to sleep at every wait: small models then run at half their speed.
         """
-        self._waiting: list[_Request] = []
+        self._waiting: list[Request] = []
         self._changed = threading.Condition()
+        self._idle_teams = 0
+        self._cores = torch.get_num_threads()
         made: Future[Engine] = Future()
-        threading.Thread(target=self._serve, args=(make_engine, made), name="engine", daemon=True).start()
+        self._start_team(make_engine, made)
         self.engine = made.result()
         self.image_size_px, self.device = self.engine.image_size_px, self.engine.device
-        self.frames_at_once = self.engine.frames_at_once
         self.videos_in_flight = self.engine.videos_in_flight
+        self.teams = self.engine.teams(self._cores)
+        for _ in range(self.teams - 1):
+            self._start_team(lambda: self.engine, Future())
 
-    def encode(self, frames: Sequence[Frame]) -> list[FrameFeatures]:
-        """Return the features of consecutive frames of a video."""
-        return self._ask(self.engine.encode, list(frames), frames[0].index)
+    def encode(self, frames: Iterable[Frame]) -> Iterator[FrameFeatures]:
+        """Yield the features of a video's frames; those of the next ones are computed meanwhile."""
+        frames, at_once, video = iter(frames), self.engine.frames_at_once, object()
+        ahead: deque[Future[list[FrameFeatures]]] = deque()
+        while together := list(islice(frames, at_once)):
+            request = Request(self.engine.encode, together, together[0].index, video, at_once)
+            ahead.append(self._ask(request))
+            if len(ahead) > BATCHES_AHEAD:
+                yield from ahead.popleft().result()
+        for features in ahead:
+            yield from features.result()
 
     def condition(
         self, state: VideoState, object_id: int, features: FrameFeatures, prompt: PointPrompt | DensePrompt
@@ -59,54 +72,49 @@ class SharedEngine:
         def one_by_one(prompts: list[Any]) -> list[None]:
             return [self.engine.condition(*arguments) for arguments in prompts]
 
-        self._ask(one_by_one, [(state, object_id, features, prompt)], features.frame_index)
+        work = [(state, object_id, features, prompt)]
+        self._ask(Request(one_by_one, work, features.frame_index, state)).result()
 
     def step(self, state: VideoState, features: FrameFeatures) -> FrameOutput:
         """Find and remember a video's objects on its next frame."""
-        return self._ask(self.engine.step, [(state, features)], features.frame_index)[0]
+        step, at_once = FrameStep.begin(state, features), self.engine.config.lanes_at_once
+        answers = [
+            self._ask(Request(self.engine.track, lanes, features.frame_index, state, at_once))
+            for lanes in shares(step.lanes, self.teams)
+        ]
+        return step.finish([head for heads in answers for head in heads.result()])
 
     def masks(self, output: FrameOutput) -> FrameMasks:
         """Return the masks at the video's own size; computed in the calling thread."""
         return self.engine.masks(output)
 
-    def _ask(self, kind: Callable[[list[Any]], list[Any]], items: list[Any], frame_index: int) -> list[Any]:
-        request = _Request(kind, items, frame_index)
+    def _ask(self, request: Request) -> Future:
         with self._changed:
             self._waiting.append(request)
             self._changed.notify()
-        return request.answer.result()
+        return request.answer
+
+    def _start_team(self, make_engine: Callable[[], Engine], made: Future) -> None:
+        threading.Thread(target=self._serve, args=(make_engine, made), name="engine", daemon=True).start()
 
     def _serve(self, make_engine: Callable[[], Engine], made: Future) -> None:
+        tune_thread()
         try:
-            made.set_result(make_engine())
+            engine = make_engine()
         except BaseException as error:  # the maker's to handle
             made.set_exception(error)
             return
+        use_threads(self._cores // engine.teams(self._cores))
+        made.set_result(engine)
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting)
-                batch = next_batch(self._waiting)
-                self._waiting = [request for request in self._waiting if request not in batch]
-            _answer(batch)
+            answer(self._take())
 
-
-def next_batch(waiting: Sequence[_Request]) -> list[_Request]:
-    """Return the request that is furthest behind, and all others of its kind."""
-    first = min(waiting, key=lambda request: request.frame_index)
-    alike = [request for request in waiting if request.kind == first.kind]
-    return sorted(alike, key=lambda request: request.frame_index)
-
-
-def _answer(batch: Sequence[_Request]) -> None:
-    """Compute requests of one kind together; if that fails, each alone, to see whose fault it was."""
-    try:
-        answers = iter(batch[0].kind([item for request in batch for item in request.items]))
-    except Exception as error:
-        if len(batch) == 1:
-            batch[0].answer.set_exception(error)
-        else:
-            for request in batch:
-                _answer([request])
-    else:
-        for request in batch:
-            request.answer.set_result([next(answers) for _ in request.items])
+    def _take(self) -> list[Request]:
+        """Wait for work; take a share of it."""
+        with self._changed:
+            self._idle_teams += 1
+            self._changed.wait_for(lambda: self._waiting)
+            batch = next_batch(self._waiting, self._idle_teams)
+            self._idle_teams -= 1
+            self._waiting = [request for request in self._waiting if request not in batch]
+        return batch

@@ -1,19 +1,18 @@
 """LOGITS -> MASKS at the video's own size."""
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 
-def to_video_masks(logits: torch.Tensor, video_size_hw: tuple[int, int], non_overlap: bool) -> np.ndarray:
-    """Return (object, height, width) bool masks at the video's size.
+def to_video_masks(logits: torch.Tensor, video_size_hw: tuple[int, int], non_overlap: bool) -> torch.Tensor:
+    """Return (object, height, width) bool masks at the video's size, where the logits are.
 
     Args:
         logits: (object, 1, height, width) float32, low resolution.
         video_size_hw: The video's displayed size in pixels.
         non_overlap: Whether a pixel goes only to the object with the highest logit.
     """
-    return (video_logits(logits, video_size_hw, non_overlap)[:, 0] > 0).cpu().numpy()
+    return video_logits(logits, video_size_hw, non_overlap)[:, 0] > 0
 
 
 def video_logits(logits: torch.Tensor, video_size_hw: tuple[int, int], non_overlap: bool) -> torch.Tensor:

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -60,12 +59,6 @@ def read_ahead(frames: Iterator[Frame], max_bytes: int) -> Generator[Frame, None
     finally:
         queue.close()
         thread.join()
-
-
-def chunked(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """Yield lists of `size` frames, and what is left at the end."""
-    while chunk := list(islice(frames, size)):
-        yield chunk
 
 
 def _capped(frame: Frame, max_width_px: int | None) -> Frame:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import StorageError
-from pipeline.outputs.rle import area_px, encode_masks, tight_box_xyxy
+from pipeline.outputs.rle import area_px, tight_box_xyxy
 from pipeline.records import FrameMasks
 from pipeline.schemas import MASKS
 from pipeline.storage import complete_or_absent
@@ -26,7 +26,7 @@ def rows_of(video_id: str, frame_masks: FrameMasks, labels: Mapping[int, str]) -
         labels: class name by object id, for the objects that have one.
     """
     count = len(frame_masks.object_ids)
-    rles = encode_masks(frame_masks.masks)
+    rles = frame_masks.rles
     columns = {
         "video_id": [video_id] * count,
         "object_id": frame_masks.object_ids,

@@ -11,15 +11,6 @@ from pipeline.records import Rle
 Box = tuple[float, float, float, float]
 
 
-def encode_masks(masks: np.ndarray) -> list[Rle]:
-    """Return the run lengths of each object's mask.
-
-    Args:
-        masks: (object, height, width) bool.
-    """
-    return [_encode(mask) for mask in masks]
-
-
 def decode_mask(rle: Rle) -> np.ndarray:
     """Return the mask, (height, width) bool."""
     return coco.decode(_coco(rle)).view(bool)
@@ -38,17 +29,11 @@ def area_px(rle: Rle) -> int:
 def tight_box_xyxy(rle: Rle) -> Box | None:
     """Return x0, y0, x1, y1 in pixels, half-open, without decoding; None for an empty mask.
 
-    >>> tight_box_xyxy(encode_masks(np.array([[[False, True], [False, True]]]))[0])
+    >>> tight_box_xyxy(Rle((2, 2), b"22"))  # two pixels without, two with
     (1.0, 0.0, 2.0, 2.0)
     """
     x, y, width, height = (float(value) for value in coco.toBbox(_coco(rle)))
     return (x, y, x + width, y + height) if width and height else None
-
-
-def _encode(mask: np.ndarray) -> Rle:
-    # COCO reads column by column. Mask by mask is several times faster than one (h, w, object) block.
-    encoded: Any = coco.encode(np.asfortranarray(mask).view(np.uint8))
-    return Rle(size_hw=(mask.shape[0], mask.shape[1]), counts=encoded["counts"])
 
 
 def _coco(rle: Rle) -> Any:

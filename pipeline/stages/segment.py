@@ -13,13 +13,14 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from pipeline.engine.cpu_tuning import use_one_thread
-from pipeline.engine.engine import Engine, EngineConfig, FrameOutput
+from pipeline.engine.engine import Engine, EngineConfig
+from pipeline.engine.frame_step import FrameOutput
 from pipeline.engine.prompts import DensePrompt, PointPrompt, dense_prompt, point_prompt
 from pipeline.engine.sam2_model import build_model
 from pipeline.engine.shared_engine import SharedEngine
 from pipeline.engine.state import VideoState
 from pipeline.errors import WeightsError
-from pipeline.inputs.frames import FramesConfig, chunked, open_frames, read_ahead
+from pipeline.inputs.frames import FramesConfig, open_frames, read_ahead
 from pipeline.inputs.resize import to_model_input
 from pipeline.inputs.source import SourceConfig, localized
 from pipeline.inputs.weights import read_weights
@@ -129,7 +130,7 @@ class SegmentStage:
         return Begun(state, state.first_frame, self._span_log(shard, folder, {}, state.first_frame))
 
     def _condition(self, state: VideoState, frame: Frame, prompts: list[Prompt]) -> None:
-        features = self.engine.encode([frame])[0]
+        (features,) = self.engine.encode([frame])
         for prompt in prompts:
             model_prompt = _model_prompt(prompt, frame, self.engine.image_size_px)
             self.engine.condition(state, prompt.object_id, features, model_prompt)
@@ -141,11 +142,10 @@ class SegmentStage:
             closing(self._frames(video, begun.state.next_frame)) as frames,
             ThreadPoolExecutor(1, "rows", initializer=use_one_thread) as rows,
         ):
-            for together in chunked(frames, self.engine.frames_at_once):
-                for features in self.engine.encode(together):
-                    output = self.engine.step(begun.state, features)
-                    begun.log.add(rows.submit(self._rows, shard, output), begun.state)
-                    on_frames(begun.state.next_frame - begun.first_frame)
+            for features in self.engine.encode(frames):
+                output = self.engine.step(begun.state, features)
+                begun.log.add(rows.submit(self._rows, shard, output), begun.state)
+                on_frames(begun.state.next_frame - begun.first_frame)
 
     def _rows(self, shard: Shard, output: FrameOutput) -> pa.RecordBatch:
         return rows_of(shard.video_id, self.engine.masks(output), shard.labels)

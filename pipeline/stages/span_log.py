@@ -12,6 +12,8 @@ from pipeline.outputs.mask_table import merge_spans, write_span
 from pipeline.storage import sha256_of
 from pipeline.work.commits import TABLE
 
+FRAMES_BEHIND = 16  # that rows may be late: until then they hold logits on the device
+
 
 class SpanLog:
     """Collects a shard's rows and stores them every so many frames, together with the state."""
@@ -30,6 +32,8 @@ class SpanLog:
     def add(self, rows: Future[pa.RecordBatch], state: VideoState) -> None:
         """Take the rows of one frame, now or when they are done; every so often, store them and the state."""
         self.rows.append(rows)
+        if len(self.rows) > FRAMES_BEHIND:
+            self.rows[-FRAMES_BEHIND].result()
         if len(self.rows) >= self.config.every_frames:
             self.store(state)
 

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from pipeline.engine.engine import Engine, EngineConfig, FrameOutput, Precision
+from pipeline.engine.engine import Engine, EngineConfig, Precision
+from pipeline.engine.frame_step import FrameOutput
 from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.network import Network
 from pipeline.engine.prompts import dense_prompt, point_prompt
@@ -74,7 +75,7 @@ def condition(engine: Engine, state: VideoState, frames: Sequence[Frame], prompt
             if dense is None
             else dense_prompt(dense, engine.image_size_px)
         )
-        features = engine.encode([frames[prompt.frame_index]])[0]
+        (features,) = engine.encode([frames[prompt.frame_index]])
         engine.condition(state, prompt.object_id, features, model_prompt)
 
 
@@ -89,7 +90,7 @@ def propagate(engine: Engine, frames: Sequence[Frame], prompts: Sequence[Prompt]
     condition(engine, state, frames, prompts, masks or {})
     outputs = [step(engine, state, frame) for frame in frames[min(p.frame_index for p in prompts) :]]
     logits = {
-        (object_id, output.features.frame_index): logits_of(engine, head)
+        (object_id, output.frame_index): logits_of(engine, head)
         for output in outputs
         for object_id, head in zip(output.object_ids, output.heads, strict=True)
     }

@@ -39,7 +39,7 @@ def run(engine, frames, videos):
         outputs = engine.step([(states[n], f) for n, f in zip(together, features, strict=True)])
         for name, output in zip(together, outputs, strict=True):
             for object_id, head in zip(output.object_ids, output.heads, strict=True):
-                found[name, object_id, output.features.frame_index] = logits_of(engine, head)
+                found[name, object_id, output.frame_index] = logits_of(engine, head)
     return found
 
 

@@ -4,10 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from pipeline.engine.run_lengths import run_lengths
 from pipeline.outputs.mask_table import rows_of, write_span
-from pipeline.records import FrameMasks
+from pipeline.records import FrameMasks, Rle
 from pipeline.storage import path_name
+
+
+def encoded(masks: np.ndarray) -> list[Rle]:
+    """Return the run lengths of (object, height, width) masks."""
+    return run_lengths(torch.from_numpy(masks))
 
 
 def square(index: int, size_hw: tuple[int, int] = (12, 16)) -> np.ndarray:
@@ -26,7 +33,7 @@ def frame_masks(
         frame_index=index,
         time_seconds=index * frame_seconds,
         object_ids=object_ids,
-        masks=np.stack(list(masks.values())),
+        rles=tuple(encoded(np.stack(list(masks.values())))),
         object_scores=np.array([10 * object_id for object_id in object_ids], np.float32),
         iou_scores=np.array([object_id / 10 for object_id in object_ids], np.float32),
         prompted=np.array([object_id in prompted for object_id in object_ids]),

@@ -1,0 +1,61 @@
+"""One video's step: which of its objects are to be found on its next frame, and what was found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.engine.features import FrameFeatures
+from pipeline.engine.lanes import Lane
+from pipeline.engine.mask_decoder import HeadOutput
+from pipeline.engine.state import ObjectState, VideoState
+
+
+@dataclass(frozen=True)
+class FrameOutput:
+    """What a step found on one frame, still on the device and of low resolution."""
+
+    frame_index: int
+    time_seconds: float
+    video_size_hw: tuple[int, int]
+    object_ids: tuple[int, ...]
+    heads: tuple[HeadOutput, ...]  # one an object, without a lane dimension
+    prompted: tuple[bool, ...]  # one an object
+
+
+@dataclass(frozen=True)
+class FrameStep:
+    """A step that has begun: its lanes are yet to be tracked."""
+
+    state: VideoState
+    features: FrameFeatures
+    banks: dict[int, ObjectState]  # of all objects that the frame can have, by object id
+    lanes: list[Lane]  # of those that this frame is no prompt of
+
+    @classmethod
+    def begin(cls, state: VideoState, features: FrameFeatures) -> "FrameStep":
+        banks = {i: bank for i, bank in state.objects.items() if bank.first_frame <= features.frame_index}
+        lanes = [
+            Lane(bank, features, state.num_frames)
+            for bank in banks.values()
+            if features.frame_index not in bank.conditioning
+        ]
+        return cls(state, features, banks, lanes)
+
+    def finish(self, heads: Sequence[HeadOutput]) -> FrameOutput:
+        """Take what was found, one head a lane."""
+        frame = self.features
+        self.state.next_frame = frame.frame_index + 1
+        tracked = iter(heads)
+        prompted = tuple(frame.frame_index in bank.conditioning for bank in self.banks.values())
+        all_heads = tuple(
+            _known(bank, frame.frame_index) if known else next(tracked)
+            for bank, known in zip(self.banks.values(), prompted, strict=True)
+        )
+        return FrameOutput(
+            frame.frame_index, frame.time_seconds, frame.video_size_hw, tuple(self.banks), all_heads, prompted
+        )
+
+
+def _known(bank: ObjectState, frame_index: int) -> HeadOutput:
+    """Return what a prompt led to."""
+    known = bank.conditioning[frame_index]
+    return HeadOutput(known.mask_logits, known.pointer, known.object_score, known.iou_score)
