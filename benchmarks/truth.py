@@ -61,9 +61,9 @@ def measure(truth: Path, kind: PromptKind) -> Iterator[dict[str, Any]]:
     """Yield one figure an object."""
     with TemporaryDirectory() as folder:
         manifest = Path(folder) / "prompts.parquet"
-        _job("manifest", f"truth={truth}", f"prompt={kind.value}", f"out={manifest}")
-        ours = _our_scores(manifest, truth, Path(folder) / "run")
-        unfilled = _our_scores(manifest, truth, Path(folder) / "unfilled", UNFILLED)
+        job("manifest", f"truth={truth}", f"prompt={kind.value}", f"out={manifest}")
+        ours = our_scores(manifest, truth, Path(folder) / "run")
+        unfilled = our_scores(manifest, truth, Path(folder) / "unfilled", UNFILLED)
         for video in load_manifest(str(manifest), ManifestConfig(), SourceConfig()):
             for object_id, official in _official_scores(video, truth).items():
                 yield {
@@ -76,9 +76,10 @@ def measure(truth: Path, kind: PromptKind) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _our_scores(manifest: Path, truth: Path, run: Path, *settings: str) -> Scores:
-    _job("segment", f"manifest={manifest}", f"run={run}", *EXACT, *settings)
-    _job("evaluate", f"run={run}", f"truth={truth}")
+def our_scores(manifest: Path, truth: Path, run: Path, *settings: str) -> Scores:
+    """Return J of a run with these settings, in fp32 unless they say otherwise."""
+    job("segment", f"manifest={manifest}", f"run={run}", *EXACT, *settings)
+    job("evaluate", f"run={run}", f"truth={truth}")
     evaluation = json.loads((run / "evaluation.json").read_text())
     return {
         (video_id, int(object_id)): score["mean_iou"]
@@ -109,7 +110,8 @@ def _numbered(frames: Path, folder: Path) -> Path:
     return folder
 
 
-def _job(name: str, *settings: str) -> None:
+def job(name: str, *settings: str) -> None:
+    """Run a job as a command."""
     subprocess.run([sys.executable, "-m", f"jobs.{name}", *settings], check=True, stdout=subprocess.DEVNULL)
 
 

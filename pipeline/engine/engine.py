@@ -14,15 +14,17 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 import numpy as np
 import torch
 from sam2.modeling.sam2_base import SAM2Base
 
+from pipeline.engine.captured import Captured
 from pipeline.engine.cpu_tuning import keep_freed_memory, tune_thread
 from pipeline.engine.features import FrameFeatures, encode_frames
 from pipeline.engine.frame_step import FrameOutput, FrameStep
-from pipeline.engine.lanes import Lane, batches
+from pipeline.engine.lanes import Lane, batches, padded_size
 from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.network import Network
 from pipeline.engine.packing import can_pack, pack
@@ -30,9 +32,9 @@ from pipeline.engine.prompt_heads import prompt_heads, segment_prompt
 from pipeline.engine.prompts import DensePrompt, PointPrompt
 from pipeline.engine.regions import clean_regions
 from pipeline.engine.run_lengths import run_lengths
-from pipeline.engine.state import ConditioningFrame, ObjectState, VideoState
+from pipeline.engine.state import MEMORY_SPAN_FRAMES, ConditioningFrame, ObjectState, VideoState
 from pipeline.engine.streams import SideStream
-from pipeline.engine.tracking import remember_prompted, track
+from pipeline.engine.tracking import LaneTensors, remember_prompted, track
 from pipeline.engine.video_masks import to_video_masks
 from pipeline.records import Frame, FrameMasks
 
@@ -61,17 +63,26 @@ class EngineConfig:
     precision: Precision = Precision.bf16
     max_hole_px: int = 8  # holes up to this are filled, counted at a quarter of the model's input size
     max_speck_px: int = 0  # specks up to this are removed, counted likewise
+    memory_frames: int = MEMORY_SPAN_FRAMES  # last frames looked back at; fewer is faster, masks change
     non_overlap: bool = False  # give each pixel to the object that is surest of it
     videos_in_flight: int | None = None  # that one worker follows at a time; None: 1 on a CPU, else 8
     frames_at_once: int | None = None  # that are encoded together; None: 1 on a CPU, else 8
     lanes_at_once: int = 16  # objects, of any videos, that are tracked together
     teams: int | None = None  # that share a CPU's cores and compute side by side; None: 2
+    capture: bool = False  # CUDA alone: launch the network as captured graphs
+    compile: bool = False  # with capture: compile the network first, which takes minutes once
 
     def __post_init__(self):
         for name in ("videos_in_flight", "frames_at_once", "lanes_at_once", "teams"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"engine.{name} must be 1 or more, got {value}")
+        if self.compile and not self.capture:
+            raise ValueError("engine.compile=true needs engine.capture=true, got engine.capture=false")
+        if not 1 <= self.memory_frames <= MEMORY_SPAN_FRAMES:
+            raise ValueError(
+                f"engine.memory_frames must be 1 to {MEMORY_SPAN_FRAMES}, got {self.memory_frames}"
+            )
         if self.max_hole_px < 0 or self.max_speck_px < 0:
             raise ValueError(
                 "engine.max_hole_px and engine.max_speck_px must be 0 or more, "
@@ -93,6 +104,8 @@ class Engine:
         """Take a copy of `model`, which is left as it is."""
         self.config = config
         self.device = choose_device(config.device)
+        if config.capture and self.device.type != "cuda":
+            raise ValueError(f"engine.capture=true needs a CUDA device, got {self.device.type}")
         if self.device.type == "cpu":
             tune_thread()
             keep_freed_memory()
@@ -103,6 +116,10 @@ class Engine:
         self.network = Network(copy.deepcopy(model)).to(self.device, self.dtype)
         if self.device.type == "cpu" and can_pack(self.dtype):
             pack(self.network)
+        self._encode_images, self._track = self.network.encode, partial(track, self.network)
+        if config.capture:
+            self._encode_images = Captured(self._encode_images, "the encoder", config.compile)
+            self._track = Captured(self._track, "the tracker", config.compile)
 
     @property
     def videos_in_flight(self) -> int:
@@ -145,7 +162,8 @@ class Engine:
         ]
 
     def _encode(self, frames: Sequence[Frame]) -> list[FrameFeatures]:
-        return encode_frames(self.network, frames, self.uploads, self.dtype)
+        padded = self.frames_at_once if self.config.capture else len(frames)
+        return encode_frames(self._encode_images, frames, padded, self.uploads, self.dtype)
 
     @torch.inference_mode()
     def condition(
@@ -178,11 +196,13 @@ class Engine:
     def track(self, lanes: Sequence[Lane]) -> list[HeadOutput]:
         """Find objects of any videos and let each remember; return one output a lane."""
         outputs: dict[int, HeadOutput] = {}
-        for batch in batches(lanes, self.config.lanes_at_once):
+        for batch in batches(lanes, self.config.lanes_at_once, self.config.memory_frames):
             members = [lanes[i] for i, _ in batch]
-            out, memories = track(self.network, members, [past for _, past in batch])
+            tensors = LaneTensors.of(members, [past for _, past in batch], self._padded(len(batch)))
+            out, memories = self._track(*tensors.shared, *tensors[1:])
             memories = self._as_stored(memories)
-            for (i, _), lane, memory, *head in zip(batch, members, memories, *out, strict=True):
+            # A padded batch has more outputs than members.
+            for (i, _), lane, memory, *head in zip(batch, members, memories, *out, strict=False):
                 outputs[i] = HeadOutput(*head)
                 lane.bank.remember(lane.features.frame_index, memory, outputs[i].pointer)
         return [outputs[i] for i in range(len(lanes))]
@@ -208,6 +228,9 @@ class Engine:
             return torch.zeros(0, *output.video_size_hw, dtype=torch.bool)
         logits = self._clean(torch.stack([head.mask_logits for head in output.heads]))
         return to_video_masks(logits, output.video_size_hw, self.config.non_overlap)
+
+    def _padded(self, lanes: int) -> int:
+        return padded_size(lanes, self.config.lanes_at_once) if self.config.capture else lanes
 
     def _clean(self, logits: torch.Tensor) -> torch.Tensor:
         return clean_regions(logits, self.config.max_hole_px, self.config.max_speck_px)

@@ -1,11 +1,11 @@
 """FRAMES -> FEATURES: what the model sees in a frame, shared by all its objects."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from pipeline.engine.network import Network, Shared
+from pipeline.engine.network import Shared
 from pipeline.engine.streams import SideStream
 from pipeline.records import Frame
 
@@ -25,14 +25,27 @@ class FrameFeatures:
 
 
 def encode_frames(
-    network: Network, frames: Sequence[Frame], uploads: SideStream, dtype: torch.dtype
+    encode: Callable[[torch.Tensor], Shared],
+    frames: Sequence[Frame],
+    size: int,
+    uploads: SideStream,
+    dtype: torch.dtype,
 ) -> list[FrameFeatures]:
-    """Return the features of frames whose images are (side, side, 3), of any videos, as one batch."""
-    images = uploads.upload(torch.stack([torch.tensor(frame.image) for frame in frames]))
-    shared = network.encode(normalised(images).to(dtype))
+    """Return the features of frames of any videos, computed as one batch.
+
+    Args:
+        encode: From (frame, 3, side, side) normalised images of `dtype`.
+        frames: With images of (side, side, 3).
+        size: Of the batch; the last frame fills it up.
+        uploads: What images go to the device by.
+        dtype: That the network computes in.
+    """
+    images = [torch.tensor(frame.image) for frame in frames]
+    images += [images[-1]] * (size - len(images))
+    shared = encode(normalised(uploads.upload(torch.stack(images))).to(dtype))
     return [
         FrameFeatures(frame.index, frame.time_seconds, frame.video_size_hw, own)
-        for frame, own in zip(frames, shared.unstacked(), strict=True)
+        for frame, own in zip(frames, shared.unstacked(), strict=False)
     ]
 
 

@@ -35,14 +35,17 @@ class LookBack(NamedTuple):
     ages: list[float]  # one a pointer, 1 being the oldest age that an ordinary pointer can have
 
 
-def look_back(bank: ObjectState, frame_index: int, num_frames: int) -> LookBack:
+def look_back(
+    bank: ObjectState, frame_index: int, num_frames: int, memory_frames: int = MEMORY_SPAN_FRAMES
+) -> LookBack:
     """Return what an object looks back at from a frame.
 
     A memory's row is its age less one; conditioning frames, of any age, have the last row. A gap, left by
-    a conditioning frame among the last ones, is skipped and not filled by an older frame.
+    a conditioning frame among the last ones, is skipped and not filled by an older frame. Fewer memories
+    than the official number, the last `memory_frames` alone, cost less and change masks.
     """
     conditioning = bank.conditioning
-    recent = [age for age in range(MEMORY_SPAN_FRAMES, 0, -1) if frame_index - age in bank.memories]
+    recent = [age for age in range(memory_frames, 0, -1) if frame_index - age in bank.memories]
     span = min(num_frames, POINTER_SPAN_FRAMES) - 1
     past = [t for t in conditioning if t <= frame_index]
     pointer_ages = [age for age in range(1, span + 1) if frame_index - age in bank.pointers]
@@ -54,12 +57,19 @@ def look_back(bank: ObjectState, frame_index: int, num_frames: int) -> LookBack:
     )
 
 
-def batches(lanes: Sequence[Lane], at_once: int) -> list[list[tuple[int, LookBack]]]:
+def batches(
+    lanes: Sequence[Lane], at_once: int, memory_frames: int = MEMORY_SPAN_FRAMES
+) -> list[list[tuple[int, LookBack]]]:
     """Return batches of at most `at_once` lanes, by index, that look back at equally many."""
     alike: dict[tuple[int, int], list[tuple[int, LookBack]]] = defaultdict(list)
     for i, lane in enumerate(lanes):
-        past = look_back(lane.bank, lane.features.frame_index, lane.num_frames)
+        past = look_back(lane.bank, lane.features.frame_index, lane.num_frames, memory_frames)
         alike[len(past.memories), len(past.pointers)].append((i, past))
     return [
         group[start : start + at_once] for group in alike.values() for start in range(0, len(group), at_once)
     ]
+
+
+def padded_size(lanes: int, at_once: int) -> int:
+    """Return the next power of two, so that graphs serve a few sizes and not all; at most `at_once`."""
+    return min(at_once, 1 << (lanes - 1).bit_length())

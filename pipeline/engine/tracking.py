@@ -1,6 +1,7 @@
 """LANES -> MASKS + MEMORIES: a batch of objects, each on a frame of its own video."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,23 +11,43 @@ from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.network import Network, Shared
 
 
-def track(
-    network: Network, lanes: Sequence[Lane], pasts: Sequence[LookBack]
-) -> tuple[HeadOutput, torch.Tensor]:
-    """Segment objects by what they look back at, equally many memories and pointers each.
+class LaneTensors(NamedTuple):
+    """What a batch of lanes goes into the network with."""
+
+    shared: Shared  # of one frame a lane
+    memories: torch.Tensor  # (lane, memory, token, memory channel)
+    rows: torch.Tensor  # (lane, memory) of the model's temporal table
+    pointers: torch.Tensor  # (lane, pointer, channel)
+    ages: torch.Tensor  # (lane, pointer) float32
+
+    @classmethod
+    def of(cls, lanes: Sequence[Lane], pasts: Sequence[LookBack], size: int) -> "LaneTensors":
+        """Gather lanes that look back at equally many; the last one fills the batch up to its size."""
+        lanes = [*lanes, *[lanes[-1]] * (size - len(lanes))]
+        pasts = [*pasts, *[pasts[-1]] * (size - len(pasts))]
+        shared = Shared.stacked([lane.features.shared for lane in lanes])
+        device = shared.embedding.device
+        return cls(
+            shared,
+            _stacked([past.memories for past in pasts]),
+            torch.tensor([past.rows for past in pasts]).to(device, non_blocking=True),
+            _stacked([past.pointers for past in pasts]),
+            torch.tensor([past.ages for past in pasts]).to(device, non_blocking=True),
+        )
+
+
+def track(network: Network, *tensors: torch.Tensor) -> tuple[HeadOutput, torch.Tensor]:
+    """Segment objects by what they look back at.
+
+    Args:
+        network: On the device that the tensors are on.
+        *tensors: All of `LaneTensors`, first those of `Shared`; flat, so that a graph can be captured.
 
     Returns:
         The output and the memories, (lane, token, memory channel), of these frames.
     """
-    shared = Shared.stacked([lane.features.shared for lane in lanes])
-    device = shared.embedding.device
-    memories = network.look_back(
-        _stacked([past.memories for past in pasts]),
-        torch.tensor([past.rows for past in pasts]).to(device, non_blocking=True),
-        _stacked([past.pointers for past in pasts]),
-        torch.tensor([past.ages for past in pasts]).to(device, non_blocking=True),
-    )
-    output = network.decode(shared, memories)
+    shared, past = Shared(*tensors[: len(Shared._fields)]), tensors[len(Shared._fields) :]
+    output = network.decode(shared, network.look_back(*past))
     probabilities = at_image_size(output.mask_logits).sigmoid()
     return output, network.remember(shared, probabilities, output.object_score)
 

@@ -55,6 +55,7 @@ class SegmentConfig:
             "engine.precision": self.engine.precision.value,
             "engine.max_hole_px": self.engine.max_hole_px,
             "engine.max_speck_px": self.engine.max_speck_px,
+            "engine.memory_frames": self.engine.memory_frames,
             "engine.non_overlap": self.engine.non_overlap,
             "frames.max_width_px": self.frames.max_width_px,
         }

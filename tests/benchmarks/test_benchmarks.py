@@ -65,6 +65,20 @@ def test_truth_finds_both_equal_where_holes_are_not_filled(tmp_path, truth):
     assert "| all | 1 | click |" in (tmp_path / "truth.md").read_text()
 
 
+def test_tiers_compare_settings_with_the_first(tmp_path, truth):
+    names = ["exact: fp32", "bf16, 2 memory frames"]
+    result = run_benchmark("tiers", tmp_path, truth, "--rounds", "1", "--tiers", *names)
+    assert [figure["tier"] for figure in result["figures"]] == names
+    assert all(figure["j"] > 0.5 for figure in result["figures"])
+    assert "| bf16, 2 memory frames |" in (tmp_path / "tiers.md").read_text()
+
+
+def test_kernels_of_attention_compute_the_same(tmp_path):
+    result = run_benchmark("kernels", tmp_path, "--image-size", "64", "--lanes", "2", "--repeats", "1")
+    assert len(result["figures"]) == 3
+    assert all(float(figure["difference"]) < 0.05 for figure in result["figures"])
+
+
 def test_a_looped_video_has_the_frames_asked_for_and_starts_again(tmp_path):
     clip_frames = [frame.image for frame in decode_video(CLIP)]
     looped = list(decode_video(write_looped(CLIP, len(clip_frames) + 3, tmp_path / "looped.mp4")))

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from pipeline.engine.engine import Precision
-from pipeline.engine.lanes import look_back
+from pipeline.engine.lanes import Lane, look_back, padded_size
 from pipeline.engine.state import ConditioningFrame, ObjectState, VideoState
+from pipeline.engine.tracking import LaneTensors, track
 from pipeline.records import Prompt, Rle
 from tests.engine.scenes import SIZE_HW, condition, disc, engine_of, logits_of, nano_model, scene
 
@@ -103,6 +104,13 @@ def test_a_gap_among_the_last_frames_is_not_filled_by_an_older_one():
     assert past.rows == [6, 6, 5, 4, 3, 2, 0]
 
 
+def test_with_fewer_memory_frames_it_looks_back_at_the_last_of_them():
+    past = look_back(bank_of([0], range(1, 100)), 100, 16, memory_frames=2)
+    assert frames_of(past.memories) == [0, 98, 99]
+    assert past.rows == [6, 1, 0]
+    assert len(past.pointers) == 16
+
+
 def test_a_later_prompt_lends_its_memory_but_not_its_pointer():
     past = look_back(bank_of([0, 30], [1, 2]), 3, 16)
     assert frames_of(past.memories) == [0, 30, 1, 2]
@@ -111,3 +119,21 @@ def test_a_later_prompt_lends_its_memory_but_not_its_pointer():
 
 def test_in_a_short_video_ages_are_counted_in_its_own_length():
     assert look_back(bank_of([0], [1, 2, 3]), 4, 5).ages == [1.0, 0.25, 0.5, 0.75]
+
+
+@pytest.mark.parametrize(("lanes", "size"), [(1, 1), (2, 2), (3, 4), (5, 8), (9, 12), (12, 12)])
+def test_batches_are_padded_to_a_few_sizes(lanes, size):
+    assert padded_size(lanes, 12) == size
+
+
+def test_what_fills_a_batch_up_changes_no_lane(frames):
+    engine, state = engine_of(nano_model()), VideoState(num_frames=16)
+    condition(engine, state, frames, [DISC, Prompt(2, 0, box_xyxy=(102, 48, 126, 72))], MASKS)
+    (features,) = engine.encode(frames[1:2])
+    lanes = [Lane(bank, features, 16) for bank in state.objects.values()]
+    pasts = [look_back(lane.bank, 1, 16) for lane in lanes]
+    plain, filled = (LaneTensors.of(lanes, pasts, size) for size in (2, 4))
+    expected, _ = track(engine.network, *plain.shared, *plain[1:])
+    found, _ = track(engine.network, *filled.shared, *filled[1:])
+    assert len(found.mask_logits) == 4
+    assert torch.equal(found.mask_logits[:2], expected.mask_logits)
