@@ -12,11 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import nn
 
 from benchmarks.models import MODELS, model_of, trained_weights, write_random_weights
 from benchmarks.official import Official
-from benchmarks.ours import Ours
+from benchmarks.ours import OursInTurn
 from benchmarks.report import arguments, save, save_markdown, show
 from benchmarks.settings import Precision, Setting, System
 from benchmarks.ticks import synchronize
@@ -70,7 +69,7 @@ def _measure(
         weights=trained_weights(model, None) or write_random_weights(model, folder),
     )
     clip = clips(1, objects, setting.frames, setting.image_size)
-    running = {System.ours: Ours, System.official: Official}[system](setting, model.architecture)
+    running = {System.ours: OursInTurn, System.official: Official}[system](setting, model.architecture)
     clock = Clock(options.device)
     for name, module, method in _doors(running):
         clock.watch(name, module, method)
@@ -79,12 +78,12 @@ def _measure(
     return {"system": system.value, "precision": precision.value, "objects": objects, "ms": medians}
 
 
-def _doors(running: Ours | Official) -> list[tuple[str, nn.Module, str]]:
-    """Return part, module and method, of whichever network it is."""
-    if isinstance(running, Ours):
+def _doors(running: OursInTurn | Official) -> list[tuple[str, Any, str]]:
+    """Return part, object and method, of whichever network it is."""
+    if isinstance(running, OursInTurn):
         network = running.engine.network
         return [
-            ("image encoder", network, "encode"),
+            ("image encoder", running.engine, "_encode_images"),
             ("memory attention", network, "look_back"),
             ("memory attention", network.memory_attention, "forward"),
             ("mask decoder", network.mask_decoder, "forward"),
@@ -107,7 +106,7 @@ class Clock:
         self.seconds: dict[str, float] = defaultdict(float)
         self.since = time.perf_counter()
 
-    def watch(self, name: str, module: nn.Module, method: str) -> None:
+    def watch(self, name: str, module: Any, method: str) -> None:
         setattr(module, method, self._timed(name, getattr(module, method)))
 
     def lap(self) -> Mapping[str, float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -24,19 +25,30 @@ def engine_config(setting: Setting) -> EngineConfig:
     )
 
 
+def make_engine(setting: Setting, architecture: str) -> Engine:
+    model = build_model(architecture, read_weights(setting.weights), setting.image_size)
+    return Engine(model, engine_config(setting))
+
+
+def begin(engine: Engine | SharedEngine, clip: Clip) -> VideoState:
+    """Give the engine a clip's prompts, all on its first frame."""
+    state = VideoState(num_frames=min(len(clip.frames), POINTER_SPAN_FRAMES))
+    (features,) = engine.encode(clip.frames[:1])
+    for prompt in clip.prompts:
+        model_prompt = point_prompt(prompt, clip.video_size_hw, engine.image_size_px)
+        engine.condition(state, prompt.object_id, features, model_prompt)
+    return state
+
+
 class Ours:
     """The engine with its model in place, as the worker's stage uses it."""
 
     def __init__(self, setting: Setting, architecture: str):
-        def make_engine() -> Engine:
-            model = build_model(architecture, read_weights(setting.weights), setting.image_size)
-            return Engine(model, engine_config(setting))
-
-        self.engine = SharedEngine(make_engine)
+        self.engine = SharedEngine(partial(make_engine, setting, architecture))
 
     def ticks(self, clips: Sequence[Clip]) -> Iterator[Tick]:
         """Track all videos side by side, a thread each, and wait for all at each frame."""
-        states = [self._begin(clip) for clip in clips]
+        states = [begin(self.engine, clip) for clip in clips]
         features = [self.engine.encode(clip.frames) for clip in clips]
 
         def step(video: int) -> np.ndarray:
@@ -47,10 +59,17 @@ class Ours:
             for t in range(len(clips[0].frames)):
                 yield Tick(t, dict(enumerate(threads.map(step, range(len(clips))))))
 
-    def _begin(self, clip: Clip) -> VideoState:
-        state = VideoState(num_frames=min(len(clip.frames), POINTER_SPAN_FRAMES))
-        (features,) = self.engine.encode(clip.frames[:1])
-        for prompt in clip.prompts:
-            model_prompt = point_prompt(prompt, clip.video_size_hw, self.engine.image_size_px)
-            self.engine.condition(state, prompt.object_id, features, model_prompt)
-        return state
+
+class OursInTurn:
+    """The engine, one frame and one part of the network after the other; in `Ours` they overlap."""
+
+    def __init__(self, setting: Setting, architecture: str):
+        self.engine = make_engine(setting, architecture)
+
+    def ticks(self, clips: Sequence[Clip]) -> Iterator[Tick]:
+        """Track one video."""
+        (clip,) = clips
+        state = begin(self.engine, clip)
+        for t, frame in enumerate(clip.frames):
+            (output,) = self.engine.step([(state, self.engine.encode([frame])[0])])
+            yield Tick(t, {0: self.engine.video_masks(output).cpu().numpy()})

@@ -79,6 +79,16 @@ def test_kernels_of_attention_compute_the_same(tmp_path):
     assert all(float(figure["difference"]) < 0.05 for figure in result["figures"])
 
 
+def test_the_anatomy_of_a_frame_is_all_its_parts(tmp_path):
+    settings = ("--model", "nano", "--image-size", "256", "--objects", "1", "--frames", "2")
+    result = run_benchmark("anatomy", tmp_path, *settings)
+    for figure in result["figures"]:
+        parts = dict(figure["ms"])
+        whole = parts.pop("all")
+        assert min(parts.values()) > 0
+        assert sum(parts.values()) == pytest.approx(whole, rel=0.5)  # each is a median of its own
+
+
 def test_a_looped_video_has_the_frames_asked_for_and_starts_again(tmp_path):
     clip_frames = [frame.image for frame in decode_video(CLIP)]
     looped = list(decode_video(write_looped(CLIP, len(clip_frames) + 3, tmp_path / "looped.mp4")))
