@@ -113,13 +113,18 @@ class Engine:
         self.outputs, self.uploads = SideStream(self.device), SideStream(self.device)
         self.image_size_px: int = model.image_size
         self.heads = prompt_heads(copy.deepcopy(model)).to(self.device)
-        self.network = Network(copy.deepcopy(model)).to(self.device, self.dtype)
+        network = Network(copy.deepcopy(model)).to(self.device, self.dtype)
         if self.device.type == "cpu" and can_pack(self.dtype):
-            pack(self.network)
-        self._encode_images, self._track = self.network.encode, partial(track, self.network)
-        if config.capture:
-            self._encode_images = Captured(self._encode_images, "the encoder", config.compile)
-            self._track = Captured(self._track, "the tracker", config.compile)
+            pack(network)
+        self.run_through(network)
+
+    def run_through(self, network: Network) -> None:
+        """Compute with this network from now on."""
+        self.network = network
+        self._encode_images, self._track = network.encode, partial(track, network)
+        if self.config.capture:
+            self._encode_images = Captured(self._encode_images, "the encoder", self.config.compile)
+            self._track = Captured(self._track, "the tracker", self.config.compile)
 
     @property
     def videos_in_flight(self) -> int:

@@ -75,8 +75,10 @@ def test_tiers_compare_settings_with_the_first(tmp_path, truth):
 
 def test_kernels_of_attention_compute_the_same(tmp_path):
     result = run_benchmark("kernels", tmp_path, "--image-size", "64", "--lanes", "2", "--repeats", "1")
-    assert len(result["figures"]) == 3
-    assert all(float(figure["difference"]) < 0.05 for figure in result["figures"])
+    differences = {figure["kernel"]: figure["difference"] for figure in result["figures"]}
+    assert differences.pop("sdpa, flash_attention") == ""  # refuses values that are narrower than keys
+    assert len(differences) == 2
+    assert all(float(difference) < 0.05 for difference in differences.values())
 
 
 def test_the_anatomy_of_a_frame_is_all_its_parts(tmp_path):

@@ -109,5 +109,6 @@ def engine_of(model, **config) -> Engine:
 def exact_engine(model) -> Engine:
     """Return an engine that computes in float64, to measure the rounding of others by."""
     engine = engine_of(model)
-    engine.network, engine.dtype = Network(copy.deepcopy(model)).double(), torch.float64
+    engine.run_through(Network(copy.deepcopy(model)).double())
+    engine.dtype = torch.float64
     return engine
