@@ -9,6 +9,7 @@ A thread that waits for its answer decodes nothing further: that is the bound on
 request that fails is answered with its error and harms no other.
 """
 
+import atexit
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -41,7 +42,9 @@ class SharedEngine:
         """
         self._waiting: list[Request] = []
         self._changed = threading.Condition()
-        self._idle_teams = 0
+        self._idle_teams, self._closed = 0, False
+        self._team_threads: list[threading.Thread] = []
+        atexit.register(self.close)
         self._cores = torch.get_num_threads()
         made: Future[Engine] = Future()
         self._start_team(make_engine, made)
@@ -88,6 +91,20 @@ class SharedEngine:
         """Return the masks at the video's own size; computed in the calling thread."""
         return self.engine.masks(output)
 
+    def close(self) -> None:
+        """Let the teams finish what they are at, and end; what waits is cancelled.
+
+        Python calls this before it exits: a thread that still computes then would abort the process.
+        """
+        with self._changed:
+            self._closed = True
+            for request in self._waiting:
+                request.answer.cancel()
+            self._changed.notify_all()
+        for team in self._team_threads:
+            team.join()
+        atexit.unregister(self.close)
+
     def _ask(self, request: Request) -> Future:
         with self._changed:
             self._waiting.append(request)
@@ -95,7 +112,9 @@ class SharedEngine:
         return request.answer
 
     def _start_team(self, make_engine: Callable[[], Engine], made: Future) -> None:
-        threading.Thread(target=self._serve, args=(make_engine, made), name="engine", daemon=True).start()
+        team = threading.Thread(target=self._serve, args=(make_engine, made), name="engine", daemon=True)
+        self._team_threads.append(team)
+        team.start()
 
     def _serve(self, make_engine: Callable[[], Engine], made: Future) -> None:
         tune_thread()
@@ -106,14 +125,16 @@ class SharedEngine:
             return
         use_threads(self._cores // engine.teams(self._cores))
         made.set_result(engine)
-        while True:
-            answer(self._take())
+        while batch := self._take():
+            answer(batch)
 
     def _take(self) -> list[Request]:
-        """Wait for work; take a share of it."""
+        """Wait for work; take a share of it, or nothing once the engine is closed."""
         with self._changed:
             self._idle_teams += 1
-            self._changed.wait_for(lambda: self._waiting)
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return []
             batch = next_batch(self._waiting, self._idle_teams)
             self._idle_teams -= 1
             self._waiting = [request for request in self._waiting if request not in batch]

@@ -1,5 +1,7 @@
 """Several threads, one engine: batches form by themselves, and a fault stays with its video."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -10,6 +12,7 @@ import torch
 from pipeline.engine.shared_engine import BATCHES_AHEAD, SharedEngine
 from pipeline.engine.state import VideoState
 from pipeline.records import Prompt, Rle
+from tests.conftest import REPOSITORY
 from tests.engine.scenes import SIZE_HW, condition, disc, engine_of, nano_model, propagate, scene
 
 MASK = Prompt(1, 0, mask=Rle(SIZE_HW, b""))
@@ -78,3 +81,27 @@ def test_a_video_that_fails_harms_no_other(engine, frames):
         with pytest.raises(ValueError, match="frame 5"):
             bad.result()
         assert good.result() == also_good.result()
+
+
+def test_a_closed_engine_has_no_thread_left(engine, frames):
+    shared = SharedEngine(lambda: engine)
+    features = shared.encode(frames)
+    next(features)  # others are under way
+    shared.close()
+    assert not any(team.is_alive() for team in shared._team_threads)
+
+
+def test_python_exits_well_while_the_engine_computes():
+    program = """
+from tests.conftest import REPOSITORY
+from tests.engine.scenes import engine_of, nano_model, scene
+from pipeline.engine.shared_engine import SharedEngine
+features = SharedEngine(lambda: engine_of(nano_model())).encode(scene(40, 256))
+for _ in range(5):
+    next(features)
+"""
+    for _ in range(3):
+        ended = subprocess.run(
+            [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
