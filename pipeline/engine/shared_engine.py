@@ -107,8 +107,11 @@ class SharedEngine:
 
     def _ask(self, request: Request) -> Future:
         with self._changed:
-            self._waiting.append(request)
-            self._changed.notify()
+            if self._closed:
+                request.answer.cancel()
+            else:
+                self._waiting.append(request)
+                self._changed.notify()
         return request.answer
 
     def _start_team(self, make_engine: Callable[[], Engine], made: Future) -> None:

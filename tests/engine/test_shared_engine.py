@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -89,6 +89,13 @@ def test_a_closed_engine_has_no_thread_left(engine, frames):
     next(features)  # others are under way
     shared.close()
     assert not any(team.is_alive() for team in shared._team_threads)
+
+
+def test_a_closed_engine_refuses_work_at_once(engine, frames):
+    shared = SharedEngine(lambda: engine)
+    shared.close()
+    with pytest.raises(CancelledError):
+        next(shared.encode(frames))
 
 
 def test_python_exits_well_while_the_engine_computes():
