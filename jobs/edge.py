@@ -31,6 +31,7 @@ def run_job(config_name: str, schema: type[Config], main: Callable[[Config], int
     def entry(composed: DictConfig) -> None:
         _end_as_ctrl_c_does(signal.SIGTERM, signal.SIGHUP)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+        logging.getLogger("botocore").setLevel(logging.WARNING)
         sys.exit(_guarded(composed, schema, main))
 
     if {"-h", "--help"} & set(sys.argv[1:]):

@@ -1,6 +1,5 @@
 """Compare a run's masks with true ones: `python -m jobs.evaluate run=OUT truth=DIR`."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from jobs.edge import DONE, run_job
 from pipeline.stages.evaluate import ObjectScore, evaluate, summarize
-from pipeline.storage import write_whole
+from pipeline.work.run_folder import RunFolder
 
 
 @dataclass
@@ -25,9 +24,10 @@ class EvaluateJob:
 def main(config: EvaluateJob) -> int:
     scores = evaluate(config.run, Path(config.truth))
     summary = summarize(scores)
-    out = Path(config.run) / "evaluation.json"
-    write_whole(out, json.dumps(summary, indent=2).encode())
-    Console().print(_table(scores, summary["mean_iou"]), f"written to {out}", sep="\n")
+    run = RunFolder.of(config.run)
+    run.write_json("evaluation.json", summary)
+    told = f"written to {run.root}/evaluation.json"
+    Console().print(_table(scores, summary["mean_iou"]), told, sep="\n")
     return DONE
 
 

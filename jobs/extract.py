@@ -11,7 +11,7 @@ from jobs.edge import DONE, SHARDS_QUARANTINED, run_job
 from pipeline.errors import DecodeCorrupt, InputMissing, UsageError
 from pipeline.inputs.manifest import ManifestConfig, UnreadableVideos, load_manifest
 from pipeline.stages.extract import ExtractConfig, extract
-from pipeline.storage import path_name
+from pipeline.storage.names import path_name
 
 log = logging.getLogger(__name__)
 REPORT_EVERY_FRAMES = 500

@@ -14,6 +14,9 @@ from jobs.edge import DONE, SHARDS_QUARANTINED, run_job
 from pipeline.errors import PipelineError
 from pipeline.outputs.overlay import OverlayConfig
 from pipeline.stages.render import RenderTask, render, tasks_of
+from pipeline.storage.local_store import LocalStore
+from pipeline.storage.workspace import Workspace
+from pipeline.work.run_folder import RunFolder
 
 LOG_EVERY_SECONDS = 30.0
 
@@ -31,18 +34,24 @@ class RenderJob(OverlayConfig):
 
 def main(config: RenderJob) -> int:
     tasks = tasks_of(config.run, config.videos)
-    out = Path(config.out or f"{config.run}/overlays")
+    store = RunFolder.of(config.run).store if config.out is None else LocalStore(Path(config.out).resolve())
+    name = "overlays" if config.out is None else "."
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     failed = 0
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with (
+        Workspace.opened(store, name) as out,
+        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+    ):
         for task in tasks:
             try:
-                log.info("wrote %s", render(config.run, task, out, config, _counter(progress, task)))
+                file = render(config.run, task, out.folder, config, _counter(progress, task))
+                out.keep(file.name)
+                log.info("wrote %s/%s", store.root, out.stored(file.name))
             except PipelineError as error:
                 failed += 1
                 log.error("video %s has no overlay: %s: %s", task.video_id, type(error).__name__, error)
-    log.info("%d of %d overlays are in %s", len(tasks) - failed, len(tasks), out)
+    log.info("%d of %d overlays are in %s", len(tasks) - failed, len(tasks), config.out or store.root)
     return SHARDS_QUARANTINED if failed else DONE
 
 

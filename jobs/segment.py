@@ -3,9 +3,10 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from jobs.edge import run_job
 from pipeline.engine.engine import EngineConfig
@@ -22,11 +23,15 @@ from pipeline.stages.model import ModelConfig
 from pipeline.stages.plan import PlanConfig, make_plan
 from pipeline.stages.segment import SegmentConfig, SegmentStage
 from pipeline.stages.summary import write_videos
+from pipeline.storage.store import StorageConfig
+from pipeline.storage.uris import shown
 from pipeline.work.attempts import RetryConfig, exit_code
-from pipeline.work.commits import finished
+from pipeline.work.commits import OnChange, finished
+from pipeline.work.epochs import DriverConfig, claim, refuse_careless_store, reigning
 from pipeline.work.fingerprints import digest_of
+from pipeline.work.ledger import Ledger
 from pipeline.work.quarantine import give_up, given_up
-from pipeline.work.run_folder import RunFolder, write_json
+from pipeline.work.run_folder import RunFolder
 from pipeline.work.shards import remaining
 
 logger = logging.getLogger(__name__)
@@ -47,31 +52,42 @@ class JobConfig:
     plan: PlanConfig = field(default_factory=PlanConfig)
     runner: RunnerConfig = field(default_factory=RunnerConfig)
     retry: RetryConfig = field(default_factory=RetryConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    driver: DriverConfig = field(default_factory=DriverConfig)
+    on_change: OnChange = OnChange.fail  # where masks in the run folder are of other inputs or config
     retry_quarantined: bool = False  # try again what an earlier run gave up
     log_every_seconds: float = 30.0
 
     @property
     def segment(self) -> SegmentConfig:
         """What of it the workers need."""
-        return SegmentConfig(self.model, self.engine, self.source, self.frames, self.checkpoint)
+        return SegmentConfig(self.model, self.engine, self.source, self.frames, self.checkpoint, self.storage)
 
 
 def main(config: JobConfig) -> int:
     """Do what is not done yet, and return the exit code."""
-    run = RunFolder.of(config.run)
     shards = make_plan(config.manifest, config.check, config.plan, config.segment)
-    done = finished(run, shards)
+    run = RunFolder.of(config.run, config.storage)
+    refuse_careless_store(run, config.storage)
+    epoch = claim(run, config.driver)
+    with reigning(run, epoch, config.driver):
+        return _run(config, run, shards, epoch.number)
+
+
+def _run(config: JobConfig, run: RunFolder, shards: Sequence[Shard], epoch: int) -> int:
+    done = finished(run, shards, config.on_change)
     quarantined = given_up(run, shards, config.retry_quarantined)
     open_shards = remaining(shards, done | quarantined)
-    write_json(run.about, {"config": asdict(config), "versions": _versions(), "shards": len(shards)})
+    run.write_json(run.about, {"config": _shown(config), "versions": _versions(), "shards": len(shards)})
     logger.info(
         "%d shards: %d done before, %d quarantined before, %d to do",
         *(len(shards), len(done), len(quarantined), len(open_shards)),
     )
     for record in run.read_all("quarantine"):
         logger.info("quarantined before: %s, %s", record["shard_id"], record["problem"]["message"])
+    ledger = Ledger(run, config.retry, epoch, open_shards)
     try:
-        for report in _reports(config, open_shards):
+        for report in _reports(config, open_shards, ledger):
             if report.status is ShardStatus.QUARANTINED:
                 shard = next(shard for shard in open_shards if shard.id == report.shard_id)
                 give_up(run, shard, report, _last_stored_frame(run, shard))
@@ -79,24 +95,33 @@ def main(config: JobConfig) -> int:
     finally:
         videos = write_videos(run, shards)
         logger.info("videos: %s", dict(Counter(videos["status"].to_pylist())))
-    logger.info("masks: %s; one row a video: %s", run.root / "masks", run.videos)
+    logger.info("masks: %s/masks; one row a video: %s/%s", run.root, run.root, run.videos)
     return exit_code(len(quarantined), len(shards), config.retry)
 
 
-def _reports(config: JobConfig, shards: Sequence[Shard]) -> Iterator[ShardReport]:
+def _reports(config: JobConfig, shards: Sequence[Shard], ledger: Ledger) -> Iterator[ShardReport]:
     """Run the shards with the chosen runner, showing how far they are."""
     if not shards:
         return
-    make_stage = partial(SegmentStage, config.segment, str(RunFolder.of(config.run).root))
+    make_stage = partial(SegmentStage, config.segment, ledger.run.root)
     with Progress(shards, config.log_every_seconds) as progress:
+        for report in ledger.hopeless():
+            progress.finish(report)
+            yield report
+        shards = remaining(shards, {report.shard_id for report in ledger.hopeless()})
         if config.runner.name is RunnerChoice.local:
-            yield from run_local(make_stage, shards, config.retry, progress)
+            yield from run_local(make_stage, shards, ledger, progress, config.runner.grace_seconds)
         else:
-            yield from run_on_ray(make_stage, shards, config.retry, progress, config.runner)
+            yield from run_on_ray(make_stage, shards, ledger, progress, config.runner)
+
+
+def _shown(config: JobConfig) -> dict[str, Any]:
+    """Return the configuration without secrets in its URIs."""
+    return asdict(replace(config, manifest=shown(config.manifest), run=shown(config.run)))
 
 
 def _last_stored_frame(run: RunFolder, shard: Shard) -> int | None:
-    return last_stored_frame(run.attempts(shard.id), digest_of(shard.fingerprint))
+    return last_stored_frame(run.store, run.attempts(shard.id), digest_of(shard.fingerprint))
 
 
 def _versions() -> dict[str, str]:

@@ -2,14 +2,18 @@
 
 PipelineError
 ├── InputMissing      the video (or weights, or truth) is not where the URI says
+├── InputTooLarge     the video is larger than the configured limits
 ├── DecodeCorrupt     it is there and cannot be decoded
 ├── PromptInvalid     a prompt does not fit the video it is for
 ├── WeightsError      weights that do not fit the architecture, or can't be had
 ├── ManifestError     faults in the manifest; carries all of them
 ├── UsageError        settings that do not go together
 ├── FingerprintChanged  the run folder holds results of other inputs or another config
+├── RunInUse          another driver works on the run folder, or has taken it over
 ├── StorageError      the run folder cannot be read or written
 └── ClusterError      the Ray cluster can't be reached, or has no room for a worker
+
+Stopped is none of these: it is nobody's fault, and ends what is under way in order.
 """
 
 from enum import Enum
@@ -19,11 +23,15 @@ class FaultClass(str, Enum):
     """Why a shard failed; stored in reports and in quarantine."""
 
     INPUT_MISSING = "input_missing"
+    INPUT_TOO_LARGE = "input_too_large"
     DECODE_CORRUPT = "decode_corrupt"
     PROMPT_INVALID = "prompt_invalid"
     OOM_GPU = "oom_gpu"
     OOM_HOST = "oom_host"
     CRASH_SIGNAL = "crash_signal"
+    WORKER_LOST = "worker_lost"  # with its machine, by preemption, in company, or without a word
+    NO_PROGRESS = "no_progress"  # it hung
+    STOPPED = "stopped"  # as asked by a person
     STORAGE = "storage"
     WEIGHTS = "weights"
     BUG = "bug"
@@ -37,6 +45,10 @@ class PipelineError(Exception):
 
 class InputMissing(PipelineError):
     fault_class = FaultClass.INPUT_MISSING
+
+
+class InputTooLarge(PipelineError):
+    fault_class = FaultClass.INPUT_TOO_LARGE
 
 
 class DecodeCorrupt(PipelineError):
@@ -67,7 +79,15 @@ class FingerprintChanged(PipelineError):
     """Finished work in the run folder was made from something else."""
 
 
+class RunInUse(PipelineError):
+    """Another driver works on the run folder, or has taken it over."""
+
+
 class ManifestError(PipelineError):
     """Everything that is wrong with a manifest, one line a fault."""
 
     fault_class = FaultClass.PROMPT_INVALID
+
+
+class Stopped(BaseException):
+    """The run is being stopped: store what is under way, and end. No `except Exception` may hold it up."""

@@ -161,6 +161,14 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One try at a shard."""
+
+    name: str  # of its folder: no two attempts at a shard share one, whichever driver began them
+    number: int = 1  # from 1, over all drivers
+
+
+@dataclass(frozen=True)
 class Frame:
     """One decoded frame, as displayed: rotation applied, pixels square."""
 

@@ -19,7 +19,7 @@ from pipeline import schemas
 from pipeline.errors import InputMissing, ManifestError
 from pipeline.inputs.images import image_paths
 from pipeline.inputs.manifest_table import resolved
-from pipeline.storage import complete_or_absent
+from pipeline.storage.files import complete_or_absent
 
 # How a CSV cell becomes a value; an empty cell is null.
 CELLS: dict[str, Callable[[str], Any]] = {

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 from fsspec.core import url_to_fs
 
 from pipeline.errors import InputMissing, StorageError
+from pipeline.storage.uris import local_path, shown
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 BLOCK_BYTES = 4 << 20
@@ -71,26 +72,6 @@ def source_identity(uri: str) -> dict[str, str | int]:
         if info["type"] != "directory":
             return {"size_bytes": int(info.get("size") or 0), "mark": _content_mark(info)}
         return _folder_identity(_images_in(fs, path))
-
-
-def local_path(uri: str) -> Path | None:
-    """Return the path that `uri` names on this machine's own disk, or None for anything remote."""
-    if "://" not in uri:
-        return Path(uri).expanduser()
-    scheme, rest = uri.split("://", 1)
-    return Path(rest) if scheme in ("file", "local") else None
-
-
-def shown(uri: str) -> str:
-    """Return `uri` for people to read: without user, password, query and fragment.
-
-    >>> shown("https://me:secret@host/a.mp4?signature=1")
-    'https://host/a.mp4'
-    """
-    if local_path(uri) is not None:
-        return uri
-    parts = urlsplit(uri)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _present(path: Path) -> Path:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from pipeline.errors import WeightsError
 from pipeline.inputs.source import local_path
-from pipeline.storage import complete_or_absent
+from pipeline.storage.files import complete_or_absent
 
 AUTO = "auto"
 READ_TIMEOUT_SECONDS = 60

@@ -8,14 +8,16 @@ In an attempt's folder, in the order of writing:
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.storage import complete_or_absent, link_or_copy, sha256_of, write_whole
+from pipeline.storage.files import complete_or_absent, sha256_of
+from pipeline.storage.store import Store
+from pipeline.storage.workspace import Workspace
 
 
 @dataclass
@@ -23,9 +25,16 @@ class CheckpointConfig:
     """How often masks and state are stored."""
 
     every_frames: int = 100
+    every_seconds: float = 300.0  # where that comes first
     keep: int = 2  # states; all spans are kept until the shard is published
+    early_at_gpu_share: float = 0.8  # store once more when so much of a GPU's memory is taken
 
     def __post_init__(self):
+        if self.every_seconds <= 0 or not 0 < self.early_at_gpu_share <= 1:
+            raise ValueError(
+                "checkpoint.every_seconds must be above 0 and checkpoint.early_at_gpu_share above 0 and up "
+                f"to 1, got {self.every_seconds} and {self.early_at_gpu_share}"
+            )
         if self.every_frames < 1 or self.keep < 1:
             raise ValueError(
                 "checkpoint.every_frames and checkpoint.keep must be 1 or more, "
@@ -55,7 +64,7 @@ def span_name(start_frame: int, stop_frame: int) -> str:
 
 
 def write_checkpoint(
-    folder: Path,
+    workspace: Workspace,
     fingerprint: str,
     next_frame: int,
     spans: Mapping[str, str],
@@ -65,68 +74,74 @@ def write_checkpoint(
     """Store the state of an attempt, and drop all but the last `keep` states.
 
     Args:
-        folder: The attempt's; the spans are there already.
+        workspace: The attempt's; the spans are stored already.
         fingerprint: The shard's.
         next_frame: The frame that the state is the past of.
         spans: SHA-256 by file name, of all masks before `next_frame`.
         tensors: The engine's state.
         keep: How many states to keep.
     """
-    state = folder / f"state-{next_frame:09d}.safetensors"
+    state = workspace.folder / f"state-{next_frame:09d}.safetensors"
     with complete_or_absent(state) as partial:
         save_file(dict(tensors), partial)
+    workspace.keep(state.name)
     checkpoint = Checkpoint(fingerprint, next_frame, dict(spans), state.name, sha256_of(state))
-    write_whole(folder / f"checkpoint-{next_frame:09d}.json", json.dumps(asdict(checkpoint)).encode())
-    for old in sorted(folder.glob("checkpoint-*.json"))[:-keep]:
-        old.unlink()
-        (folder / f"state-{old.stem.removeprefix('checkpoint-')}.safetensors").unlink(missing_ok=True)
+    workspace.write(f"checkpoint-{next_frame:09d}.json", json.dumps(asdict(checkpoint)).encode())
+    for old in sorted(workspace.folder.glob("checkpoint-*.json"))[:-keep]:
+        workspace.drop(old.name)
+        workspace.drop(f"state-{old.stem.removeprefix('checkpoint-')}.safetensors")
 
 
-def last_stored_frame(attempts: Iterable[Path], fingerprint: str) -> int | None:
-    """Return the last frame whose masks some attempt has stored, for the same fingerprint."""
-    found = [_read(path) for attempt in attempts for path in attempt.glob("checkpoint-*.json")]
+def last_stored_frame(store: Store, attempts: str, fingerprint: str) -> int | None:
+    """Return the last frame whose masks some attempt has stored, for the same fingerprint.
+
+    Args:
+        attempts: The folder of all attempts at a shard.
+    """
+    found = [_read(store, name) for name in _checkpoints(store, attempts)]
     frames = [c.next_frame - 1 for c in found if c is not None and c.fingerprint == fingerprint]
     return max(frames, default=None)
 
 
 def take_over_newest(
-    attempts: Iterable[Path], folder: Path, fingerprint: str
+    attempts: str, workspace: Workspace, fingerprint: str
 ) -> tuple[Checkpoint, dict[str, torch.Tensor]] | None:
-    """Bring the furthest valid checkpoint of other attempts into `folder`.
+    """Bring the furthest valid checkpoint of other attempts into `workspace`.
 
     Damaged ones and those of another fingerprint are passed over for the one before.
+
+    Args:
+        attempts: The folder of all attempts at a shard.
 
     Returns:
         The checkpoint and its tensors, or None if there is none to go on from.
     """
-    found = [path for attempt in attempts for path in attempt.glob("checkpoint-*.json")]
-    for path in sorted(found, key=lambda path: path.name, reverse=True):
-        checkpoint = _read_valid(path, fingerprint)
-        if checkpoint is None:
+    for name in _checkpoints(workspace.store, attempts):
+        checkpoint = _read(workspace.store, name)
+        if checkpoint is None or checkpoint.fingerprint != fingerprint:
             continue
+        folder = name.rpartition("/")[0]
         try:
-            for name in checkpoint.files:
-                link_or_copy(path.parent / name, folder / name)
-            write_whole(folder / path.name, path.read_bytes())
-        except FileNotFoundError:
-            continue  # that attempt still runs, and has gone past it
-        return checkpoint, load_file(folder / checkpoint.state)
+            whole = all(
+                sha256_of(workspace.take(f"{folder}/{file}")) == digest
+                for file, digest in checkpoint.files.items()
+            )
+            if whole:
+                workspace.take(name)
+                return checkpoint, load_file(workspace.folder / checkpoint.state)
+        except FileNotFoundError:  # lost, or that attempt still runs and has gone past it
+            continue
     return None
 
 
-def _read(path: Path) -> Checkpoint | None:
+def _checkpoints(store: Store, attempts: str) -> list[str]:
+    """Return the names of all checkpoints below a folder, the furthest first."""
+    found = [(name.rpartition("/")[2], name) for name in store.sizes(attempts)]
+    return [name for file, name in sorted(found, reverse=True) if re.fullmatch(r"checkpoint-\d+\.json", file)]
+
+
+def _read(store: Store, name: str) -> Checkpoint | None:
     try:
-        return Checkpoint(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return Checkpoint(**json.loads(store.read(name)))
+    except (FileNotFoundError, ValueError, TypeError):
         return None
-
-
-def _read_valid(path: Path, fingerprint: str) -> Checkpoint | None:
-    checkpoint = _read(path)
-    if checkpoint is None:
-        return None
-    whole = checkpoint.fingerprint == fingerprint and all(
-        (path.parent / name).exists() and sha256_of(path.parent / name) == digest
-        for name, digest in checkpoint.files.items()
-    )
-    return checkpoint if whole else None

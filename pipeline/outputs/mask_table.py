@@ -14,7 +14,7 @@ from pipeline.errors import StorageError
 from pipeline.outputs.rle import area_px, tight_box_xyxy
 from pipeline.records import FrameMasks
 from pipeline.schemas import MASKS
-from pipeline.storage import complete_or_absent
+from pipeline.storage.files import complete_or_absent
 
 ROW_ORDER = [("frame_index", "ascending"), ("object_id", "ascending")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import groupby
@@ -21,7 +21,7 @@ from pipeline.errors import InputMissing
 from pipeline.outputs.rle import decode_masks
 from pipeline.records import Rle
 from pipeline.schemas import MASKS
-from pipeline.storage import path_name
+from pipeline.storage.names import path_name
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -101,6 +101,10 @@ class MaskTable:
             rows = heapq.merge(*map(self._rows, of_one_video), key=itemgetter(*ROW_ORDER))
             for _, of_one_frame in groupby(rows, key=itemgetter("video_id", "frame_index")):
                 yield _frame_of(list(of_one_frame))
+
+    def head(self, rows: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the first rows, whichever these are, with all columns or some."""
+        return self._dataset.head(rows, columns=columns, filter=self._filter)
 
     def to_table(self) -> pa.Table:
         """Return the rows as one Arrow table, by video, frame and object."""

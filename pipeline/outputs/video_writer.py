@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
-from pipeline.storage import complete_or_absent
+from pipeline.storage.files import complete_or_absent
 
 CLOCK = Fraction(1, 90_000)  # holds the times of all common frame rates, also 30000/1001, exactly
 BT709 = 1  # among FFmpeg's matrices, primaries and transfer curves alike

@@ -6,7 +6,7 @@ from enum import Enum
 
 class RunnerChoice(str, Enum):
     ray = "ray"
-    local = "local"  # a plain loop in this process, which the other settings do not touch
+    local = "local"  # a plain loop in this process, which asks for `grace_seconds` alone
 
 
 @dataclass
@@ -17,19 +17,25 @@ class RunnerConfig:
     workers: int | None = None  # null: as many as the cluster has room for
     gpus_per_worker: float = 1.0  # 0.5 puts two on a GPU; 0 where the cluster has no GPU
     cpus_per_worker: int = 1  # also the number of threads that torch uses
+    memory_bytes_per_worker: int | None = None  # host memory: Ray plans with it, and no worker may pass it
+    shards_per_worker: int | None = None  # then a fresh process takes over: for decoders that leak
     address: str | None = None  # of a cluster to join; null: RAY_ADDRESS, or else this machine alone
     progress_poll_seconds: float = 1.0
+    grace_seconds: float = 30.0  # when stopped by a signal: for storing what is under way
+    stuck_seconds: float = 1800.0  # without a new frame: the shard's worker is killed
+    silent_seconds: float = 120.0  # without an answer: the worker is killed, or the driver is gone
 
     def __post_init__(self):
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"runner.workers must be 1 or more, or null, got {self.workers}")
+        for name in ("workers", "memory_bytes_per_worker", "shards_per_worker"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"runner.{name} must be 1 or more, or null, got {value}")
         if self.gpus_per_worker < 0 or (self.gpus_per_worker > 1 and self.gpus_per_worker % 1):
             raise ValueError(
                 f"runner.gpus_per_worker must be 0 to 1, or a whole number, got {self.gpus_per_worker}"
             )
         if self.cpus_per_worker < 1:
             raise ValueError(f"runner.cpus_per_worker must be 1 or more, got {self.cpus_per_worker}")
-        if self.progress_poll_seconds <= 0:
-            raise ValueError(
-                f"runner.progress_poll_seconds must be above 0, got {self.progress_poll_seconds}"
-            )
+        for name in ("progress_poll_seconds", "grace_seconds", "stuck_seconds", "silent_seconds"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"runner.{name} must be above 0, got {getattr(self, name)}")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from pipeline.errors import FaultClass, PipelineError
-from pipeline.records import Problem, Shard, ShardReport, ShardStatus
+from pipeline.errors import FaultClass, PipelineError, Stopped
+from pipeline.records import Attempt, Problem, Shard, ShardReport, ShardStatus
+from pipeline.storage.uris import shown
 
 # Told again and again how many frames of the shard have masks by now, those of earlier attempts included.
 OnFrames = Callable[[int], None]
@@ -18,8 +19,8 @@ class Stage(Protocol):
 
     shards_at_once: int  # how many threads may call it, each with a shard of its own
 
-    def __call__(self, shard: Shard, attempt: int, on_frames: OnFrames) -> ShardReport:
-        """Run attempt number `attempt`, from 1; may raise."""
+    def __call__(self, shard: Shard, attempt: Attempt, on_frames: OnFrames) -> ShardReport:
+        """Run an attempt; may raise. `on_frames` raises Stopped where it is to end in order."""
         ...
 
 
@@ -27,25 +28,30 @@ class Stage(Protocol):
 MakeStage = Callable[[], Stage]
 
 
-def run_guarded(stage: Stage, shard: Shard, attempt: int, on_frames: OnFrames) -> ShardReport:
-    """Run one attempt; an exception becomes a FAILED report. Only signals to stop pass through."""
+def run_guarded(stage: Stage, shard: Shard, attempt: Attempt, on_frames: OnFrames) -> ShardReport:
+    """Run one attempt; an exception becomes a FAILED report."""
     started = time.monotonic()
     try:
-        return replace(stage(shard, attempt, on_frames), attempts=attempt)
-    except Exception as error:
+        return replace(stage(shard, attempt, on_frames), attempts=attempt.number)
+    except (Exception, Stopped) as error:
         return failed_report(shard, attempt, problem_of(error), time.monotonic() - started)
 
 
-def failed_report(shard: Shard, attempt: int, problem: Problem, seconds: float) -> ShardReport:
-    """Return the report of an attempt that came to nothing."""
+def failed_report(shard: Shard, attempt: Attempt, problem: Problem, seconds: float) -> ShardReport:
+    """Return the report of an attempt that came to nothing; it shows no secrets of the video's URI."""
+    uri, safe = shard.video_uri, shown(shard.video_uri)
     return ShardReport(
         shard_id=shard.id,
         video_id=shard.video_id,
         status=ShardStatus.FAILED,
         objects=len(shard.object_ids),
         seconds=seconds,
-        attempts=attempt,
-        problem=problem,
+        attempts=attempt.number,
+        problem=replace(
+            problem,
+            message=problem.message.replace(uri, safe),
+            traceback=problem.traceback.replace(uri, safe),
+        ),
     )
 
 
@@ -59,6 +65,8 @@ def problem_of(error: BaseException) -> Problem:
 
 
 def _fault_class(error: BaseException) -> FaultClass:
+    if isinstance(error, Stopped):
+        return FaultClass.STOPPED
     if isinstance(error, PipelineError):
         return error.fault_class
     # By name, since importing torch takes seconds that a driver need not spend.

@@ -1,31 +1,35 @@
 """Many shards in this process: as many at a time as the stage takes, each in a thread of its own."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from queue import Queue
 
+from pipeline.errors import FaultClass, Stopped
 from pipeline.records import Shard, ShardReport
 from pipeline.runners.guard import MakeStage, OnFrames, Stage, run_guarded
 from pipeline.runners.progress import Progress
-from pipeline.work.attempts import RetryConfig, settle
+from pipeline.work.ledger import Ledger
 from pipeline.work.shards import longest_first
 
 # What a thread has to tell: a final report, an error that ends the run, or a call for the main thread.
 Event = ShardReport | BaseException | Callable[[], None]
 
 
-class Stopped(BaseException):
-    """The run is over; no shard's fault."""
-
-
 def run_local(
-    make_stage: MakeStage, shards: Sequence[Shard], retry: RetryConfig, progress: Progress
+    make_stage: MakeStage,
+    shards: Sequence[Shard],
+    ledger: Ledger,
+    progress: Progress,
+    grace_seconds: float,
 ) -> Iterator[ShardReport]:
     """Yield one final report a shard, DONE or QUARANTINED, as they end.
 
-    A crash of the process, unlike under Ray, ends the run; the same command goes on from there.
+    A crash of the process, unlike under Ray, ends the run; the same command goes on from there. When the
+    generator is closed, by Ctrl-C too, what is under way is stored first, if that takes no longer than
+    `grace_seconds`.
 
     Raises:
         StorageError: Storage failed at every attempt.
@@ -34,20 +38,20 @@ def run_local(
     if not shards:
         return
     stage = make_stage()
-    followers = _Followers(stage, shards, retry, progress)
+    followers = _Followers(stage, shards, ledger, progress)
     try:
         for report in followers.reports():
             progress.finish(report)
             yield report
     finally:
-        followers.stop()
+        followers.stop(grace_seconds)
 
 
 class _Followers:
     """Threads that take shards, the longest first, and see each through all its attempts."""
 
-    def __init__(self, stage: Stage, shards: Sequence[Shard], retry: RetryConfig, progress: Progress):
-        self.stage, self.retry, self.progress = stage, retry, progress
+    def __init__(self, stage: Stage, shards: Sequence[Shard], ledger: Ledger, progress: Progress):
+        self.stage, self.ledger, self.progress = stage, ledger, progress
         self.queue = deque(longest_first(shards))
         self.events: Queue[Event] = Queue()
         self.stopping = threading.Event()
@@ -71,11 +75,12 @@ class _Followers:
             else:
                 event()
 
-    def stop(self) -> None:
-        """Let every thread stop at its next frame, and wait for that."""
+    def stop(self, grace_seconds: float) -> None:
+        """Let every thread store what it has at its next frame and stop, and wait for that."""
         self.stopping.set()
+        deadline = time.monotonic() + grace_seconds
         for thread in self.threads:
-            thread.join(timeout=10)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def _follow(self) -> None:
         try:
@@ -87,14 +92,17 @@ class _Followers:
             self.events.put(error)
 
     def _run_until_settled(self, shard: Shard) -> ShardReport:
-        attempt = 1
         while True:
+            attempt = self.ledger.begin(shard)
             report = run_guarded(self.stage, shard, attempt, self._on_frames(shard))
-            final = settle(report, self.retry)
+            final = self.ledger.settle(report, attempt)
             if final is not None:
                 return final
+            if report.problem is not None and report.problem.fault_class is FaultClass.STOPPED:
+                raise Stopped
             self.events.put(partial(self.progress.note_retry, report))
-            attempt += 1
+            if self.stopping.wait(self.ledger.pause_seconds(shard)):
+                raise Stopped
 
     def _on_frames(self, shard: Shard) -> OnFrames:
         def on_frames(frames: int) -> None:

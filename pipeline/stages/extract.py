@@ -13,7 +13,7 @@ from pipeline.inputs.frames import FramesConfig, open_frames, read_ahead
 from pipeline.inputs.images import read_image
 from pipeline.inputs.source import SourceConfig, localized, source_identity
 from pipeline.records import Frame
-from pipeline.storage import complete_or_absent, write_whole
+from pipeline.storage.files import complete_or_absent, write_whole
 
 NOTE = ".source.json"
 IMAGE_NAME = "image_{:05d}.jpg"  # Supervision's ImageSink, but for the suffix

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.inputs.weights import AUTO, default_cache, weights_file
-from pipeline.storage import sha256_of
+from pipeline.storage.files import sha256_of
 
 
 @dataclass

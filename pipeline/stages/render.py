@@ -16,7 +16,7 @@ from pipeline.outputs.reader import StoredFrame, read_masks
 from pipeline.outputs.video_writer import video_writer
 from pipeline.records import Frame
 from pipeline.schemas import VIDEOS
-from pipeline.storage import path_name
+from pipeline.storage.names import path_name
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pipeline.engine.prompts import DensePrompt, PointPrompt, dense_prompt, poin
 from pipeline.engine.sam2_model import build_model
 from pipeline.engine.shared_engine import SharedEngine
 from pipeline.engine.state import VideoState
-from pipeline.errors import WeightsError
+from pipeline.errors import Stopped, WeightsError
 from pipeline.inputs.frames import FramesConfig, open_frames, read_ahead
 from pipeline.inputs.resize import to_model_input
 from pipeline.inputs.source import SourceConfig, localized
@@ -27,13 +27,16 @@ from pipeline.inputs.weights import read_weights
 from pipeline.outputs.checkpoints import CheckpointConfig, take_over_newest
 from pipeline.outputs.mask_table import rows_of
 from pipeline.outputs.rle import decode_mask
-from pipeline.records import Frame, Prompt, Shard, ShardReport, ShardStatus
+from pipeline.records import Attempt, Frame, Prompt, Shard, ShardReport, ShardStatus
 from pipeline.stages.model import ModelConfig, find_weights
 from pipeline.stages.prompted_frames import visit_prompted_frames
 from pipeline.stages.span_log import SpanLog
-from pipeline.storage import sha256_of
+from pipeline.storage.store import StorageConfig
+from pipeline.storage.uris import shown
+from pipeline.storage.workspace import Workspace
 from pipeline.work.commits import Marker, commit
 from pipeline.work.fingerprints import digest_of
+from pipeline.work.ledger import note_begin
 from pipeline.work.run_folder import RunFolder
 
 
@@ -46,6 +49,7 @@ class SegmentConfig:
     source: SourceConfig = field(default_factory=SourceConfig)
     frames: FramesConfig = field(default_factory=FramesConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
 
     def affecting_masks(self) -> dict[str, object]:
         """Return the settings that decide the masks, by full name."""
@@ -77,30 +81,34 @@ class SegmentStage:
         self.config = config
         self.engine = SharedEngine(partial(_make_engine, config, weights))
         self.shards_at_once = self.engine.videos_in_flight
-        self.run = RunFolder.of(run)
+        self.run = RunFolder.of(run, config.storage)
 
-    def __call__(self, shard: Shard, attempt: int, on_frames: Callable[[int], None]) -> ShardReport:
+    def __call__(self, shard: Shard, attempt: Attempt, on_frames: Callable[[int], None]) -> ShardReport:
         """Segment the shard, going on from the last checkpoint of an earlier attempt, and commit it."""
         started = time.monotonic()
         use_one_thread()
         self._check_weights(shard)
-        folder = self.run.new_attempt(shard.id)
-        with localized(shard.video_uri, self.config.source) as video:
-            begun = self._resume(shard, folder) or self._begin(shard, video, folder)
-            first_computed = begun.state.next_frame
-            self._propagate(shard, video, begun, on_frames)
-        stop = begun.state.next_frame
-        report = ShardReport(
-            shard_id=shard.id,
-            video_id=shard.video_id,
-            status=ShardStatus.DONE,
-            objects=len(shard.object_ids),
-            frames=stop - begun.first_frame,
-            frames_computed=stop - first_computed,
-            seconds=time.monotonic() - started,
-            attempts=attempt,
-        )
-        self._commit(shard, begun.log, stop, report)
+        with (
+            self.run.attempt(shard.id, attempt.name) as workspace,
+            localized(shard.video_uri, self.config.source) as video,
+        ):
+            note_begin(workspace, shard)
+            begun = self._resume(shard, workspace) or self._begin(shard, video, workspace)
+            with begun.log:
+                first_computed = begun.state.next_frame
+                self._propagate(shard, video, begun, on_frames)
+                stop = begun.state.next_frame
+                report = ShardReport(
+                    shard_id=shard.id,
+                    video_id=shard.video_id,
+                    status=ShardStatus.DONE,
+                    objects=len(shard.object_ids),
+                    frames=stop - begun.first_frame,
+                    frames_computed=stop - first_computed,
+                    seconds=time.monotonic() - started,
+                    attempts=attempt.number,
+                )
+                self._commit(shard, attempt, begun.log, stop, report)
         return report
 
     def _check_weights(self, shard: Shard) -> None:
@@ -112,23 +120,23 @@ class SegmentStage:
                 "empty model.cache_dir on the machine whose file is wrong"
             )
 
-    def _resume(self, shard: Shard, folder: Path) -> Begun | None:
-        found = take_over_newest(self.run.attempts(shard.id), folder, digest_of(shard.fingerprint))
+    def _resume(self, shard: Shard, workspace: Workspace) -> Begun | None:
+        found = take_over_newest(self.run.attempts(shard.id), workspace, digest_of(shard.fingerprint))
         if found is None:
             return None
         checkpoint, tensors = found
         state = VideoState.from_tensors(tensors, self.engine.device)
-        log = self._span_log(shard, folder, checkpoint.spans, state.next_frame)
+        log = self._span_log(shard, workspace, checkpoint.spans, state.next_frame)
         return Begun(state, state.first_frame, log)
 
-    def _begin(self, shard: Shard, video: Path, folder: Path) -> Begun:
+    def _begin(self, shard: Shard, video: Path, workspace: Workspace) -> Begun:
         state = VideoState()
         with closing(self._frames(video, 0)) as frames:
             state.num_frames = visit_prompted_frames(
                 frames, shard.prompts, lambda frame, prompts: self._condition(state, frame, prompts)
             )
         state.next_frame = state.first_frame
-        return Begun(state, state.first_frame, self._span_log(shard, folder, {}, state.first_frame))
+        return Begun(state, state.first_frame, self._span_log(shard, workspace, {}, state.first_frame))
 
     def _condition(self, state: VideoState, frame: Frame, prompts: list[Prompt]) -> None:
         (features,) = self.engine.encode([frame])
@@ -146,7 +154,12 @@ class SegmentStage:
             for features in self.engine.encode(frames):
                 output = self.engine.step(begun.state, features)
                 begun.log.add(rows.submit(self._rows, shard, output), begun.state)
-                on_frames(begun.state.next_frame - begun.first_frame)
+                try:
+                    on_frames(begun.state.next_frame - begun.first_frame)
+                except Stopped:
+                    begun.log.store(begun.state)
+                    begun.log.flush()
+                    raise
 
     def _rows(self, shard: Shard, output: FrameOutput) -> pa.RecordBatch:
         return rows_of(shard.video_id, self.engine.masks(output), shard.labels)
@@ -157,18 +170,18 @@ class SegmentStage:
         side_px = self.engine.image_size_px
         return read_ahead((to_model_input(f, side_px) for f in frames), self.config.frames.queue_bytes)
 
-    def _span_log(self, shard: Shard, folder: Path, spans: dict[str, str], start: int) -> SpanLog:
-        return SpanLog(folder, digest_of(shard.fingerprint), self.config.checkpoint, spans, start)
+    def _span_log(self, shard: Shard, workspace: Workspace, spans: dict[str, str], start: int) -> SpanLog:
+        return SpanLog(workspace, digest_of(shard.fingerprint), self.config.checkpoint, spans, start)
 
-    def _commit(self, shard: Shard, log: SpanLog, stop: int, report: ShardReport) -> None:
-        table, rows = log.finish(stop, self._metadata(shard))
+    def _commit(self, shard: Shard, attempt: Attempt, log: SpanLog, stop: int, report: ShardReport) -> None:
+        sha256, size_bytes, rows = log.finish(stop, self._metadata(shard))
         marker = Marker(
             shard_id=shard.id,
             video_id=shard.video_id,
-            video_uri=shard.video_uri,
-            attempt=log.folder.name,
-            sha256=sha256_of(table),
-            bytes=table.stat().st_size,
+            video_uri=shown(shard.video_uri),
+            attempt=attempt.name,
+            sha256=sha256,
+            bytes=size_bytes,
             rows=rows,
             objects=report.objects,
             frames=report.frames,

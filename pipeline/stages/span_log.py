@@ -1,65 +1,100 @@
 """What an attempt has done so far: rows in memory, spans and checkpoints in its folder."""
 
+import time
 from collections.abc import Mapping
-from concurrent.futures import Future
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pyarrow as pa
 
+from pipeline.engine.cpu_tuning import use_one_thread
 from pipeline.engine.state import VideoState
 from pipeline.outputs.checkpoints import CheckpointConfig, span_name, write_checkpoint
 from pipeline.outputs.mask_table import merge_spans, write_span
-from pipeline.storage import sha256_of
+from pipeline.storage.files import sha256_of
+from pipeline.storage.workspace import Workspace
 from pipeline.work.commits import TABLE
 
 FRAMES_BEHIND = 16  # that rows may be late: until then they hold logits on the device
 
+Rows = list[Future[pa.RecordBatch]]
+
 
 class SpanLog:
-    """Collects a shard's rows and stores them every so many frames, together with the state."""
+    """Collects a shard's rows and stores them every so often, together with the state.
+
+    Storing goes on in a thread of its own; the next one waits for it, so that no more than two
+    intervals are in memory.
+    """
 
     def __init__(
-        self, folder: Path, fingerprint: str, config: CheckpointConfig, spans: Mapping[str, str], start: int
+        self,
+        workspace: Workspace,
+        fingerprint: str,
+        config: CheckpointConfig,
+        spans: Mapping[str, str],
+        start: int,
     ):
         """Go on after `spans` (SHA-256 by file name), which hold all masks before frame `start`."""
-        self.folder = folder
+        self.workspace = workspace
         self.fingerprint = fingerprint
         self.config = config
         self.spans = dict(spans)
         self.start = start
-        self.rows: list[Future[pa.RecordBatch]] = []
+        self.rows: Rows = []
+        self._writer = ThreadPoolExecutor(1, "checkpoint", initializer=use_one_thread)
+        self._written: Future[None] = Future()
+        self._written.set_result(None)
+        self._last_stored = time.monotonic()
+
+    def __enter__(self) -> "SpanLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.shutdown()
 
     def add(self, rows: Future[pa.RecordBatch], state: VideoState) -> None:
         """Take the rows of one frame, now or when they are done; every so often, store them and the state."""
         self.rows.append(rows)
         if len(self.rows) > FRAMES_BEHIND:
             self.rows[-FRAMES_BEHIND].result()
-        if len(self.rows) >= self.config.every_frames:
+        seconds = time.monotonic() - self._last_stored
+        if len(self.rows) >= self.config.every_frames or seconds >= self.config.every_seconds:
             self.store(state)
 
     def store(self, state: VideoState) -> None:
-        """Make everything up to now durable: masks first, then the state."""
-        self._store_rows(state.next_frame)
-        write_checkpoint(
-            self.folder,
-            self.fingerprint,
-            state.next_frame,
-            self.spans,
-            state.to_tensors(),
-            self.config.keep,
-        )
+        """Make everything up to now durable, soon: masks first, then the state."""
+        self.flush()
+        tensors, stop = state.to_tensors(), state.next_frame
+        rows, start = self._take_rows(stop)
+        self._written = self._writer.submit(self._store, rows, start, stop, tensors)
+        self._last_stored = time.monotonic()
 
-    def finish(self, stop: int, metadata: Mapping[str, str]) -> tuple[Path, int]:
-        """Merge all spans into the attempt's table; return its path and the number of rows."""
-        self._store_rows(stop)
-        table = self.folder / TABLE
-        return table, merge_spans([self.folder / name for name in self.spans], table, metadata)
+    def flush(self) -> None:
+        """Wait until all that was to be stored is durable; raise what kept it from that."""
+        self._written.result()
 
-    def _store_rows(self, stop: int) -> None:
-        if not self.rows:
-            return
-        span = self.folder / span_name(self.start, stop)
-        write_span(span, [rows.result() for rows in self.rows])
-        self.spans[span.name] = sha256_of(span)
+    def finish(self, stop: int, metadata: Mapping[str, str]) -> tuple[str, int, int]:
+        """Merge all spans into the attempt's table; return its SHA-256, bytes and number of rows."""
+        self.flush()
+        self._write_span(*self._take_rows(stop), stop)
+        table = self.workspace.folder / TABLE
+        rows = merge_spans([self.workspace.folder / name for name in self.spans], table, metadata)
+        self.workspace.keep(TABLE)
+        return sha256_of(table), table.stat().st_size, rows
+
+    def _take_rows(self, stop: int) -> tuple[Rows, int]:
+        taken, self.rows = (self.rows, self.start), []
         self.start = stop
-        self.rows = []
+        return taken
+
+    def _store(self, rows: Rows, start: int, stop: int, tensors: Mapping) -> None:
+        self._write_span(rows, start, stop)
+        write_checkpoint(self.workspace, self.fingerprint, stop, self.spans, tensors, self.config.keep)
+
+    def _write_span(self, rows: Rows, start: int, stop: int) -> None:
+        if not rows:
+            return
+        span = self.workspace.folder / span_name(start, stop)
+        write_span(span, [row.result() for row in rows])
+        self.workspace.keep(span.name)
+        self.spans[span.name] = sha256_of(span)

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from pipeline.records import Shard
 from pipeline.schemas import VIDEOS
-from pipeline.storage import complete_or_absent
+from pipeline.storage.uris import shown
 from pipeline.work.run_folder import RunFolder
 
 
@@ -21,8 +21,9 @@ def write_videos(run: RunFolder, shards: Iterable[Shard]) -> pa.Table:
         by_video.setdefault(shard.video_id, []).append(shard)
     rows = [_row(video_shards, done, given_up) for video_shards in by_video.values()]
     table = pa.Table.from_pylist(rows, schema=VIDEOS)
-    with complete_or_absent(run.videos) as partial:
-        pq.write_table(table, partial, compression="zstd")
+    file = pa.BufferOutputStream()
+    pq.write_table(table, file, compression="zstd")
+    run.store.write(run.videos, file.getvalue().to_pybytes())
     return table
 
 
@@ -34,7 +35,7 @@ def _row(
     problem = failed[0]["problem"] if failed else {}
     return {
         "video_id": shards[0].video_id,
-        "video_uri": shards[0].video_uri,
+        "video_uri": shown(shards[0].video_uri),
         "status": _status(len(shards), len(finished), len(failed)),
         "shards": len(shards),
         "objects": sum(marker["objects"] for marker in finished),
@@ -44,7 +45,7 @@ def _row(
         "attempts": sum(record["attempts"] for record in [*finished, *failed]),
         "fault_class": problem.get("fault_class"),
         "message": problem.get("message"),
-        "flags": [],
+        "flags": sorted({flag for marker in finished for flag in marker.get("flags", ())}),
     }
 
 

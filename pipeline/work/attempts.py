@@ -1,22 +1,41 @@
-"""What to do after an attempt at a shard, and how a run ends."""
+"""What to do after an attempt at a shard, by all that is known of the attempts before; how a run ends."""
 
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
-from pipeline.errors import FaultClass, StorageError
-from pipeline.records import Problem, ShardReport, ShardStatus
+from pipeline.errors import FaultClass
+from pipeline.records import Problem
 
 # The same inputs fail the same way: trying again only costs time.
 CERTAIN = {
     FaultClass.INPUT_MISSING,
+    FaultClass.INPUT_TOO_LARGE,
     FaultClass.DECODE_CORRUPT,
     FaultClass.PROMPT_INVALID,
     FaultClass.WEIGHTS,
 }
 
 # What these leave behind in a process can fail the next shard: a broken CUDA context, full memory.
-TAINTING = {FaultClass.CRASH_SIGNAL, FaultClass.OOM_GPU, FaultClass.OOM_HOST, FaultClass.BUG}
+TAINTING = {
+    FaultClass.CRASH_SIGNAL,
+    FaultClass.WORKER_LOST,
+    FaultClass.NO_PROGRESS,
+    FaultClass.OOM_GPU,
+    FaultClass.OOM_HOST,
+    FaultClass.BUG,
+}
+
+# No fault of the shard: these cost no attempt as long as the shard gets on.
+BLAMELESS = {FaultClass.WORKER_LOST}
+
+NOT_OF_THE_SHARD = {FaultClass.STOPPED, FaultClass.STORAGE}
+
+# Next time without company, that takes memory or may have been the one to crash.
+BETTER_ALONE = {FaultClass.WORKER_LOST, FaultClass.OOM_GPU, FaultClass.OOM_HOST}
+
+LONGEST_PAUSE_SECONDS = 60.0
 
 
 @dataclass
@@ -24,11 +43,13 @@ class RetryConfig:
     """How often a shard is tried, and how many may be given up in a run that still counts as good."""
 
     max_attempts: int = 3  # at faults that may go away: crashes, full memory, storage, unknown bugs
+    max_lost_attempts: int = 5  # without a new checkpoint, whose worker went away without a word
     max_failed_fraction: float = 0.0  # of all shards, 0 to 1
 
     def __post_init__(self):
-        if self.max_attempts < 1:
-            raise ValueError(f"retry.max_attempts must be 1 or more, got {self.max_attempts}")
+        for name in ("max_attempts", "max_lost_attempts"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"retry.{name} must be 1 or more, got {getattr(self, name)}")
         if not 0 <= self.max_failed_fraction <= 1:
             raise ValueError(f"retry.max_failed_fraction must be 0 to 1, got {self.max_failed_fraction}")
 
@@ -39,34 +60,49 @@ class Decision(Enum):
     STOP = "stop"  # give the run up: it is not the shard's fault
 
 
-def decide(problem: Problem, attempts: int, config: RetryConfig) -> Decision:
-    """Say what follows from a problem at the last of `attempts` attempts."""
-    if problem.fault_class in CERTAIN:
+@dataclass(frozen=True)
+class Tried:
+    """What is known of an attempt that did not end well."""
+
+    fault_class: FaultClass  # WORKER_LOST where nothing was said of its end
+    next_frame: int = 0  # of its last checkpoint
+
+
+def decide(tried: Sequence[Tried], config: RetryConfig) -> Decision:
+    """Say what follows from all attempts at a shard so far, in order, the last of which has just failed."""
+    last = tried[-1].fault_class
+    if last in CERTAIN:
         return Decision.QUARANTINE
-    if attempts < config.max_attempts:
+    if last is FaultClass.STOPPED:
         return Decision.RETRY
-    if problem.fault_class is FaultClass.STORAGE:
-        return Decision.STOP
-    return Decision.QUARANTINE
+    if last is FaultClass.STORAGE:
+        failures = sum(t.fault_class is last for t in tried)
+        return Decision.RETRY if failures < config.max_attempts else Decision.STOP
+    if last in BLAMELESS:
+        return Decision.RETRY if _without_progress(tried) < config.max_lost_attempts else Decision.QUARANTINE
+    failures = sum(t.fault_class not in BLAMELESS | NOT_OF_THE_SHARD for t in tried)
+    return Decision.RETRY if failures < config.max_attempts else Decision.QUARANTINE
 
 
-def settle(report: ShardReport, config: RetryConfig) -> ShardReport | None:
-    """Return a shard's final report after an attempt, or None if it is to be tried again.
+def _without_progress(tried: Sequence[Tried]) -> int:
+    """Return how many blameless attempts in a row, up to the last one, came no further than those before."""
+    count = 0
+    for i in reversed(range(len(tried))):
+        furthest_before = max((t.next_frame for t in tried[:i]), default=0)
+        if tried[i].fault_class not in BLAMELESS or tried[i].next_frame > furthest_before:
+            break
+        count += 1
+    return count
 
-    Raises:
-        StorageError: The run has to stop.
-    """
-    if report.problem is None:
-        return report
-    decision = decide(report.problem, report.attempts, config)
-    if decision is Decision.STOP:
-        raise StorageError(
-            f"shard {report.shard_id}: storage failed at each of {report.attempts} attempts, "
-            f"the last time with: {report.problem.message}"
-        )
-    if decision is Decision.RETRY:
-        return None
-    return replace(report, status=ShardStatus.QUARANTINED)
+
+def pause_seconds(tried: Sequence[Tried]) -> float:
+    """Return how long to wait before the next attempt: longer each time that storage failed in a row."""
+    failures = 0
+    while failures < len(tried) and tried[-1 - failures].fault_class is FaultClass.STORAGE:
+        failures += 1
+    if not failures:
+        return 0.0
+    return min(LONGEST_PAUSE_SECONDS, 2.0**failures) * random.uniform(0.5, 1)
 
 
 def is_anyones(problem: Problem | None, others: int) -> bool:

@@ -8,18 +8,28 @@
 """
 
 import json
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from enum import Enum
 
 from pipeline.errors import FingerprintChanged, StorageError
 from pipeline.records import Shard
-from pipeline.storage import create_once, link_or_copy, sha256_of
 from pipeline.work.fingerprints import UNREADABLE, changed_keys
-from pipeline.work.run_folder import RunFolder
+from pipeline.work.run_folder import RunFolder, as_json
 
 TABLE = "table.parquet"  # an attempt's whole result, in its own folder
+MAX_CHANGES_SHOWN = 20
+
+logger = logging.getLogger(__name__)
+
+
+class OnChange(str, Enum):
+    """What to do with masks that were made of something else than what is asked for now."""
+
+    fail = "fail"
+    rerun = "rerun"  # remove them, and compute what is asked for
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class Marker:
 
     shard_id: str
     video_id: str
-    video_uri: str
+    video_uri: str  # without secrets
     attempt: str  # the winner's folder name
     sha256: str  # of its table
     bytes: int
@@ -39,13 +49,23 @@ class Marker:
     seconds: float  # of its work
     attempts: int
     fingerprint: dict[str, str]
+    flags: tuple[str, ...] = ()  # what a reader should know: another model, less memory
 
 
 def commit(run: RunFolder, marker: Marker) -> bool:
-    """Try to make an attempt the shard's winner; publish whoever won. Say whether it was this one."""
-    path = run.marker(marker.shard_id)
-    won = create_once(path, json.dumps(asdict(marker), indent=2).encode())
-    winner = marker if won else read_marker(path)
+    """Try to make an attempt the shard's winner; publish whoever won. Say whether it was this one.
+
+    Raises:
+        StorageError: An attempt at something else won.
+    """
+    name = run.marker(marker.shard_id)
+    won = run.store.create(name, as_json(asdict(marker)))
+    winner = marker if won else read_marker(run, marker.shard_id)
+    if winner.fingerprint != marker.fingerprint:
+        raise StorageError(
+            f"{run.root}/{name}: an attempt at other inputs, of an earlier driver, was faster; "
+            "run again with on_change=rerun"
+        )
     publish(run, winner)
     return won
 
@@ -57,42 +77,70 @@ def publish(run: RunFolder, marker: Marker) -> None:
         StorageError: The table of the attempt that won is gone or is not the one it committed.
     """
     target = run.masks(marker.video_id, marker.shard_id)
-    table = run.root / "_work" / marker.shard_id / marker.attempt / TABLE
     # Another process may publish it and clear up at any moment.
     with suppress(FileNotFoundError):
-        if table.exists():
-            _check_table(table, marker)
-            link_or_copy(table, target)
-    if not target.exists() or target.stat().st_size != marker.bytes:
+        table = f"{run.attempts(marker.shard_id)}/{marker.attempt}/{TABLE}"
+        _check_table(run, table, marker)
+        run.store.copy(table, target)
+    if run.store.size_bytes(target) != marker.bytes:
         raise StorageError(
-            f"{target}: expected the {marker.bytes} bytes that {run.marker(marker.shard_id)} names, and the "
-            "attempt that made them is gone; remove both files to have the shard computed again"
+            f"{run.root}/{target}: expected the {marker.bytes} bytes that {run.marker(marker.shard_id)} "
+            "names, and the attempt that made them is gone; remove both to have the shard computed again"
         )
     run.forget_attempts(marker.shard_id)
 
 
-def read_marker(path: Path) -> Marker:
-    """Return the marker at `path`."""
-    return Marker(**json.loads(path.read_text()))
+def read_marker(run: RunFolder, shard_id: str) -> Marker:
+    """Return a shard's marker."""
+    return _marker(json.loads(run.store.read(run.marker(shard_id))))
 
 
-def finished(run: RunFolder, shards: Iterable[Shard]) -> set[str]:
-    """Return the ids of the shards that are done, publishing what was committed and not yet published.
+def finished(run: RunFolder, shards: Iterable[Shard], on_change: OnChange = OnChange.fail) -> set[str]:
+    """Return the ids of the shards that are done, and put the run folder in order.
+
+    What was committed and not yet published is published; masks without a marker, the rests of an
+    interrupted removal, are removed.
 
     Raises:
-        FingerprintChanged: The run folder holds results of another manifest, video, model or config.
+        FingerprintChanged: The run folder holds results of another manifest, video, model or config,
+            and `on_change` is `fail`.
     """
     planned = {shard.id: shard for shard in shards}
-    markers = [Marker(**marker) for marker in run.read_all("_commit")]
-    problems = [problem for marker in markers for problem in _differences(marker, planned)]
-    if problems:
-        raise FingerprintChanged(
-            f"{run.root} holds masks of something else:\n  " + "\n  ".join(problems[:20]) + "\n"
-            "give this run another folder, or put back what changed"
-        )
-    for marker in markers:
-        publish(run, marker)
+    markers = [_marker(record) for record in run.read_all("_commit")]
+    changed = {marker.shard_id: _differences(marker, planned) for marker in markers}
+    problems = [problem for of_one in changed.values() for problem in of_one]
+    if problems and on_change is OnChange.fail:
+        raise FingerprintChanged(_refusal(run, problems))
+    for problem in problems:
+        logger.info("computed again: %s", problem)
+    _forget(run, [marker for marker in markers if changed[marker.shard_id]])
+    markers = [marker for marker in markers if not changed[marker.shard_id]]
+    _put_in_order(run, markers)
     return {marker.shard_id for marker in markers}
+
+
+def _forget(run: RunFolder, markers: Iterable[Marker]) -> None:
+    """Remove masks that are of no use any more: the marker first, so that nobody takes them for done."""
+    for marker in markers:
+        run.store.remove(run.marker(marker.shard_id))
+        run.store.remove(run.masks(marker.video_id, marker.shard_id))
+        run.forget_attempts(marker.shard_id)
+
+
+def _put_in_order(run: RunFolder, markers: Iterable[Marker]) -> None:
+    published = {name: size for name, size in run.store.sizes("masks").items() if name.endswith(".parquet")}
+    with_attempts = {name.split("/")[1] for name in run.store.sizes("_work")}
+    for marker in markers:
+        size_bytes = published.pop(run.masks(marker.video_id, marker.shard_id), None)
+        if size_bytes != marker.bytes or marker.shard_id in with_attempts:
+            publish(run, marker)
+    for name in published:
+        logger.warning("removed %s: no shard has committed it", name)
+        run.store.remove(name)
+
+
+def _marker(record: dict) -> Marker:
+    return Marker(**{**record, "flags": tuple(record.get("flags", ()))})
 
 
 def _differences(marker: Marker, planned: dict[str, Shard]) -> list[str]:
@@ -106,10 +154,23 @@ def _differences(marker: Marker, planned: dict[str, Shard]) -> list[str]:
     ]
 
 
-def _check_table(table: Path, marker: Marker) -> None:
-    found = sha256_of(table)
+def _refusal(run: RunFolder, problems: Sequence[str]) -> str:
+    more = len(problems) - MAX_CHANGES_SHOWN
+    return "\n".join(
+        [
+            f"{run.root} holds masks of something else:",
+            *(f"  {problem}" for problem in problems[:MAX_CHANGES_SHOWN]),
+            *([f"  and {more} more"] if more > 0 else []),
+            "on_change=rerun removes these masks and computes them again, and no others; "
+            "or give this run another folder, or put back what changed",
+        ]
+    )
+
+
+def _check_table(run: RunFolder, table: str, marker: Marker) -> None:
+    found = run.store.sha256(table)
     if found != marker.sha256:
         raise StorageError(
-            f"{table}: has SHA-256 {found}, but shard {marker.shard_id} committed {marker.sha256}; "
-            "remove the shard's file from _commit to have it computed again"
+            f"{run.root}/{table}: has SHA-256 {found}, but shard {marker.shard_id} committed "
+            f"{marker.sha256}; remove the shard's file from _commit to have it computed again"
         )

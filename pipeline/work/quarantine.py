@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from pipeline.records import Shard, ShardReport
-from pipeline.work.run_folder import RunFolder, write_json
+from pipeline.storage.uris import shown
+from pipeline.work.ledger import forget_history
+from pipeline.work.run_folder import RunFolder
 
 
 def give_up(run: RunFolder, shard: Shard, report: ShardReport, last_frame: int | None) -> None:
@@ -15,9 +17,9 @@ def give_up(run: RunFolder, shard: Shard, report: ShardReport, last_frame: int |
     """
     record = asdict(report)
     record["problem"]["last_frame"] = last_frame
-    write_json(
+    run.write_json(
         run.quarantine(shard.id),
-        {"video_uri": shard.video_uri, **record, "fingerprint": dict(shard.fingerprint)},
+        {"video_uri": shown(shard.video_uri), **record, "fingerprint": dict(shard.fingerprint)},
     )
 
 
@@ -33,5 +35,6 @@ def given_up(run: RunFolder, shards: Iterable[Shard], retry: bool) -> set[str]:
         if not retry and fingerprints.get(shard_id) == record["fingerprint"]:
             staying.add(shard_id)
         else:
-            run.quarantine(shard_id).unlink(missing_ok=True)
+            forget_history(run, shard_id)
+            run.store.remove(run.quarantine(shard_id))
     return staying

@@ -1,74 +1,84 @@
 """Where everything of a run lies."""
 
 import json
-import shutil
-import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from pipeline.errors import StorageError
-from pipeline.storage import path_name, sync_folder, write_whole
+from pipeline.storage.names import path_name
+from pipeline.storage.store import StorageConfig, Store, open_store
+from pipeline.storage.workspace import Workspace
+
+READERS = 32  # requests side by side: an object store answers each after some 20 ms
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The paths of one run; `docs/formats.md` says what each holds."""
+    """The names of all that a run stores; `docs/formats.md` says what each holds."""
 
-    root: Path
+    store: Store
 
     @classmethod
-    def of(cls, uri: str) -> "RunFolder":
-        """Return the run folder at a local path.
+    def of(cls, uri: str, config: StorageConfig | None = None) -> "RunFolder":
+        """Return the run folder at a path or URI.
 
         Raises:
-            StorageError: It is on another store.
+            StorageError: There is no store for such a URI.
         """
-        if "://" in uri and not uri.startswith("file://"):
-            raise StorageError(f"run={uri}: this version writes to local or mounted disks only")
-        return cls(Path(uri.removeprefix("file://")).expanduser().resolve())
+        return cls(open_store(uri, config or StorageConfig()))
 
     @property
-    def about(self) -> Path:
-        return self.root / "run.json"
+    def root(self) -> str:
+        """The folder itself, for people to read."""
+        return self.store.root
 
-    @property
-    def videos(self) -> Path:
-        return self.root / "videos.parquet"
+    about = "run.json"
+    videos = "videos.parquet"
 
-    def masks(self, video_id: str, shard_id: str) -> Path:
-        return self.root / "masks" / path_name(video_id) / f"{shard_id}.parquet"
+    def masks(self, video_id: str, shard_id: str) -> str:
+        return f"masks/{path_name(video_id)}/{shard_id}.parquet"
 
-    def marker(self, shard_id: str) -> Path:
-        return self.root / "_commit" / f"{shard_id}.json"
+    def marker(self, shard_id: str) -> str:
+        return f"_commit/{shard_id}.json"
 
-    def quarantine(self, shard_id: str) -> Path:
-        return self.root / "quarantine" / f"{shard_id}.json"
+    def quarantine(self, shard_id: str) -> str:
+        return f"quarantine/{shard_id}.json"
 
-    def attempts(self, shard_id: str) -> list[Path]:
-        """Return the folders of a shard's attempts, oldest first."""
-        return sorted((self.root / "_work" / shard_id).glob("[0-9]*"))
+    def attempts(self, shard_id: str) -> str:
+        """Return the folder of all attempts at a shard."""
+        return f"_work/{shard_id}"
 
-    def new_attempt(self, shard_id: str) -> Path:
-        """Create and return a folder that is this attempt's alone, whoever else tries the shard."""
-        # The number is for people; no two attempts share a name, not even after the others are forgotten.
-        name = f"{len(self.attempts(shard_id)) + 1:06d}-{uuid.uuid4().hex[:8]}"
-        folder = self.root / "_work" / shard_id / name
-        folder.mkdir(parents=True)
-        sync_folder(folder.parent)
-        return folder
+    def attempt(self, shard_id: str, attempt: str) -> AbstractContextManager[Workspace]:
+        """Open the folder that is one attempt's alone, whoever else tries the shard."""
+        return Workspace.opened(self.store, f"{self.attempts(shard_id)}/{attempt}")
 
     def forget_attempts(self, shard_id: str) -> None:
         """Remove what a published shard no longer needs."""
-        shutil.rmtree(self.root / "_work" / shard_id, ignore_errors=True)
+        self.store.remove_all(self.attempts(shard_id))
 
     def read_all(self, folder: str) -> Iterator[dict[str, Any]]:
         """Yield the records in `_commit` or in `quarantine`, by name."""
-        for path in sorted((self.root / folder).glob("[!.]*.json")):  # a dot: not written to its end
-            yield json.loads(path.read_text())
+        names = [name for name in self.store.sizes(folder) if name.endswith(".json")]
+        yield from (record for record in self.read_json(names) if record is not None)
+
+    def read_json(self, names: list[str]) -> list[dict[str, Any] | None]:
+        """Return what JSON files hold, None for those that are gone by now."""
+        with ThreadPoolExecutor(READERS) as threads:
+            return list(threads.map(self._read_json, names))
+
+    def _read_json(self, name: str) -> dict[str, Any] | None:
+        try:
+            return json.loads(self.store.read(name))
+        except FileNotFoundError:
+            return None
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a value as JSON that a person can read, complete or not at all."""
+        self.store.write(name, as_json(value))
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON that a person can read, complete or not at all."""
-    write_whole(path, json.dumps(value, indent=2, default=str).encode())
+def as_json(value: Any) -> bytes:
+    """Return a value as JSON that a person can read."""
+    return json.dumps(value, indent=2, default=str).encode()

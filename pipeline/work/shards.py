@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pipeline.records import Prompt, Shard
-from pipeline.storage import path_name
+from pipeline.storage.names import path_name
 
 
 def group_objects(object_ids: Iterable[int], objects_per_shard: int | None) -> list[tuple[int, ...]]:

@@ -34,7 +34,7 @@ def test_a_run_leaves_the_folder_of_the_design(undisturbed):
         "masks/middle/middle.parquet",
     ]
     assert sorted(p.name for p in undisturbed.iterdir()) == [
-        "_commit", "_work", "masks", "run.json", "videos.parquet",
+        "_commit", "_run", "_work", "masks", "run.json", "videos.parquet",
     ]  # fmt: skip
     assert list((undisturbed / "_work").iterdir()) == []
     assert json.loads((undisturbed / "run.json").read_text())["config"]["model"]["name"] == "nano"
@@ -69,7 +69,7 @@ def test_a_further_run_computes_nothing(dataset, undisturbed, tmp_path):
 
 def test_killed_in_the_middle_and_run_again_the_table_is_the_same(dataset, undisturbed, tmp_path):
     process = start_job("segment", *segment(dataset, tmp_path))
-    wait_for(lambda: list(tmp_path.glob("_work/long/000001*/checkpoint-000000020.json")))
+    wait_for(lambda: list(tmp_path.glob("_work/long/000001.001/checkpoint-000000020.json")))
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert masks_in(tmp_path) == {}
@@ -90,7 +90,7 @@ def test_killed_in_the_middle_and_run_again_the_table_is_the_same(dataset, undis
 )
 def test_stopped_by_a_signal_it_says_so_and_goes_on_later(dataset, undisturbed, tmp_path, runner, number):
     process = start_job("segment", *segment(dataset, tmp_path, f"runner={runner}"))
-    wait_for(lambda: list(tmp_path.glob("_work/long/000001*/checkpoint-000000010.json")))
+    wait_for(lambda: list(tmp_path.glob("_work/long/000001.001/checkpoint-000000010.json")))
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
@@ -102,7 +102,7 @@ def test_stopped_by_a_signal_it_says_so_and_goes_on_later(dataset, undisturbed, 
 @pytest.mark.ray
 def test_a_worker_killed_in_the_middle_costs_no_more_than_one_interval(dataset, undisturbed, tmp_path):
     process = start_job("segment", *segment(dataset, tmp_path, "runner=ray", "runner.workers=1"))
-    wait_for(lambda: list(tmp_path.glob("_work/long/000001*/checkpoint-000000020.json")))
+    wait_for(lambda: list(tmp_path.glob("_work/long/000001.001/checkpoint-000000020.json")))
     started = psutil.Process(process.pid).children(recursive=True)
     (worker,) = [p for p in started if "ray::StageWorker" in p.name()]
     worker.kill()
@@ -195,7 +195,7 @@ def test_another_config_on_the_same_folder_is_refused_by_key(dataset, undisturbe
         ("engine.precison=fp32", "precison"),
         ("engine.max_hole_px=-1", "engine.max_hole_px"),
         ("checkpoint.every_frames=none", "every_frames"),
-        ("run=s3://bucket/out", "local or mounted disks only"),
+        ("run=ftp://bucket/out", "expected a path, or a URI that begins with s3://"),
         ("runner={name:ray,address:'127.0.0.1:9'}", "127.0.0.1:9"),
         ("model.weights=nowhere.pt", "nowhere.pt: no such file"),
         ("model=sam2.9_huge", "sam2.9_huge"),

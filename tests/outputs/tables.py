@@ -9,7 +9,7 @@ import torch
 from pipeline.engine.run_lengths import run_lengths
 from pipeline.outputs.mask_table import rows_of, write_span
 from pipeline.records import FrameMasks, Rle
-from pipeline.storage import path_name
+from pipeline.storage.names import path_name
 
 
 def encoded(masks: np.ndarray) -> list[Rle]:

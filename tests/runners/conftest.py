@@ -2,6 +2,7 @@
 
 import os
 import time
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import psutil
 import pytest
 
 from pipeline.runners.progress import Progress
+from pipeline.runners.ray import run_on_ray
+from pipeline.work.attempts import RetryConfig
+from pipeline.work.ledger import Ledger
+from pipeline.work.run_folder import RunFolder
 
 
 @pytest.fixture(scope="package")
@@ -24,11 +29,24 @@ def ray_here():
 
 
 @pytest.fixture
-def outcome():
+def new_ledger(tmp_path):
+    """Return a function that makes a ledger in a run folder of its own."""
+
+    def make(shards, retry=None):
+        run = RunFolder.of(str(tmp_path / f"run-{uuid.uuid4().hex}"))
+        return Ledger(run, retry or RetryConfig(), 1, shards)
+
+    return make
+
+
+@pytest.fixture
+def outcome(new_ledger):
     """Return a function that runs shards to their end and gives final reports by shard id, less times."""
 
-    def run(runner, make_stage, shards, retry, *config):
-        reports = list(runner(make_stage, shards, retry, Progress(shards), *config))
+    def run(runner, make_stage, shards, retry, config=None):
+        ledger = new_ledger(shards, retry)
+        how = config if runner is run_on_ray else 1.0
+        reports = list(runner(make_stage, shards, ledger, Progress(shards), how))
         return {report.shard_id: replace(report, seconds=0.0) for report in reports}
 
     return run

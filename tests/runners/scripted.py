@@ -31,7 +31,7 @@ class ScriptedStage:
         (self.trace / f"worker.{os.getpid()}").touch()
 
     def __call__(self, shard, attempt, on_frames):
-        (self.trace / f"attempt.{shard.id}.{attempt}").write_text(str(os.getpid()))
+        (self.trace / f"attempt.{shard.id}.{attempt.number}").write_text(str(os.getpid()))
         behaviour = getattr(self, shard.video_uri)
         behaviour(shard, attempt, on_frames)
         return ShardReport(
@@ -51,14 +51,14 @@ class ScriptedStage:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def be_killed_once(self, shard, attempt, on_frames):
-        if attempt == 1:
+        if attempt.number == 1:
             self.be_killed(shard, attempt, on_frames)
 
     def divide_by_zero(self, shard, attempt, on_frames):
         1 / 0  # noqa: B018
 
     def fail_once(self, shard, attempt, on_frames):
-        if attempt == 1:
+        if attempt.number == 1:
             raise RuntimeError("once")
 
     def miss_input(self, shard, attempt, on_frames):

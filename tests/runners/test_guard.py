@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from pipeline.errors import DecodeCorrupt, FaultClass, InputMissing, PromptInvalid, StorageError, WeightsError
-from pipeline.records import ShardReport, ShardStatus
+from pipeline.records import Attempt, ShardReport, ShardStatus
 from pipeline.runners.guard import run_guarded
 from tests.runners.scripted import shard
 
+FIRST = Attempt("000001.001")
 
-def run(error, attempt=1):
+
+def run(error, attempt=FIRST):
     def stage(shard, attempt, on_frames):
         raise error
 
@@ -44,7 +46,7 @@ def test_memory_that_torch_cannot_get_is_the_hosts():
     def stage(shard, attempt, on_frames):
         torch.empty(1 << 60, dtype=torch.uint8)
 
-    report = run_guarded(stage, shard("cam"), 1, on_frames=lambda frames: None)
+    report = run_guarded(stage, shard("cam"), FIRST, on_frames=lambda frames: None)
 
     assert report.problem.fault_class is FaultClass.OOM_HOST
 
@@ -53,13 +55,15 @@ def test_memory_that_numpy_cannot_get_is_the_hosts():
     def stage(shard, attempt, on_frames):
         np.ones(1 << 60, dtype=np.uint8)
 
-    report = run_guarded(stage, shard("cam"), 1, on_frames=lambda frames: None)
+    report = run_guarded(stage, shard("cam"), FIRST, on_frames=lambda frames: None)
 
     assert report.problem.fault_class is FaultClass.OOM_HOST
 
 
 def test_a_failure_keeps_shard_attempt_message_and_traceback_through_pickling():
-    report = pickle.loads(pickle.dumps(run(InputMissing("cam.mp4 is not there"), attempt=2)))
+    report = pickle.loads(
+        pickle.dumps(run(InputMissing("cam.mp4 is not there"), attempt=Attempt("000001.002", 2)))
+    )
 
     assert (report.shard_id, report.status, report.objects, report.attempts) == (
         "cam",
@@ -84,6 +88,6 @@ def test_a_wish_to_stop_passes_through(stop):
 def test_a_report_is_handed_on_with_its_attempt():
     done = ShardReport("cam", "cam", ShardStatus.DONE, objects=1, frames=7)
 
-    report = run_guarded(lambda *_: done, shard("cam"), 2, on_frames=lambda frames: None)
+    report = run_guarded(lambda *_: done, shard("cam"), Attempt("000001.002", 2), on_frames=lambda frames: None)
 
     assert (report.status, report.frames, report.attempts) == (ShardStatus.DONE, 7, 2)

@@ -23,8 +23,8 @@ from tests.runners.scripted import ScriptedStage, make_and_die, make_without_wei
 
 pytestmark = pytest.mark.ray
 
-TWO_WORKERS = RunnerConfig(workers=2, progress_poll_seconds=0.05)
-ONE_WORKER = RunnerConfig(workers=1, progress_poll_seconds=0.05)
+TWO_WORKERS = RunnerConfig(workers=2, progress_poll_seconds=0.05, grace_seconds=1)
+ONE_WORKER = RunnerConfig(workers=1, progress_poll_seconds=0.05, grace_seconds=1)
 
 
 def test_ray_and_the_loop_give_the_same_reports(ray_here, outcome, tmp_path):
@@ -81,8 +81,8 @@ def test_of_several_shards_on_a_worker_only_the_guilty_one_is_blamed(ray_here, o
     reports = outcome(run_on_ray, make_stage, shards, RetryConfig(max_attempts=2), ONE_WORKER)
 
     assert {name: _fate(report) for name, report in reports.items()} == {
-        **{f"good-{i}": (ShardStatus.DONE, None, 1) for i in range(3)},
-        "killed": (ShardStatus.QUARANTINED, FaultClass.CRASH_SIGNAL, 2),
+        **{f"good-{i}": (ShardStatus.DONE, None, 2) for i in range(3)},
+        "killed": (ShardStatus.QUARANTINED, FaultClass.CRASH_SIGNAL, 3),
     }
 
 
@@ -95,7 +95,7 @@ def test_after_a_bug_the_shard_gets_another_process(ray_here, outcome, tmp_path)
     assert first != second
 
 
-def test_frames_are_seen_while_a_busy_shard_runs(ray_here, tmp_path):
+def test_frames_are_seen_while_a_busy_shard_runs(ray_here, new_ledger, tmp_path):
     shards = [shard("busy", "wait_to_be_seen")]
 
     class Seeing(Progress):
@@ -104,7 +104,8 @@ def test_frames_are_seen_while_a_busy_shard_runs(ray_here, tmp_path):
             if frames:
                 (tmp_path / "seen").touch()
 
-    reports = run_on_ray(partial(ScriptedStage, tmp_path), shards, RetryConfig(), Seeing(shards), ONE_WORKER)
+    ledger = new_ledger(shards)
+    reports = run_on_ray(partial(ScriptedStage, tmp_path), shards, ledger, Seeing(shards), ONE_WORKER)
 
     assert [report.status for report in reports] == [ShardStatus.DONE]
 
@@ -128,15 +129,15 @@ def test_there_are_no_more_workers_than_shards(ray_here, outcome, tmp_path):
 def test_storage_that_stays_away_stops_the_run(ray_here, outcome, tmp_path, workers_gone):
     shards = [shard("full", "fill_disk", num_frames=9), shard("endless", "go_on_forever")]
 
-    with pytest.raises(StorageError, match=r"full.*3 attempts.*No space left"):
+    with pytest.raises(StorageError, match=r"full.*again and again.*No space left"):
         outcome(run_on_ray, partial(ScriptedStage, tmp_path), shards, RetryConfig(), TWO_WORKERS)
     assert workers_gone()
 
 
-def test_leaving_early_ends_the_workers(ray_here, tmp_path, workers_gone):
+def test_leaving_early_ends_the_workers(ray_here, new_ledger, tmp_path, workers_gone):
     shards = [shard("good", num_frames=9), shard("endless", "go_on_forever")]
     reports = run_on_ray(
-        partial(ScriptedStage, tmp_path), shards, RetryConfig(), Progress(shards), TWO_WORKERS
+        partial(ScriptedStage, tmp_path), shards, new_ledger(shards), Progress(shards), TWO_WORKERS
     )
 
     assert next(reports).shard_id == "good"
@@ -193,11 +194,15 @@ from pipeline.runners.progress import Progress
 from pipeline.runners.config import RunnerConfig
 from pipeline.runners.ray import run_on_ray
 from pipeline.work.attempts import RetryConfig
+from pipeline.work.ledger import Ledger
+from pipeline.work.run_folder import RunFolder
 from tests.runners.scripted import ScriptedStage, shard
 
 shards = [shard("only", sys.argv[2])]
 make_stage = partial(ScriptedStage, Path(sys.argv[1]))
-for report in run_on_ray(make_stage, shards, RetryConfig(), Progress(shards), RunnerConfig(workers=1)):
+ledger = Ledger(RunFolder.of(sys.argv[1] + "/run"), RetryConfig(), 1, shards)
+config = RunnerConfig(workers=1, grace_seconds=1)
+for report in run_on_ray(make_stage, shards, ledger, Progress(shards), config):
     print(report.shard_id, report.status.value)
 """
 

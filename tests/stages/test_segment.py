@@ -1,5 +1,6 @@
 """One shard from video to table: the official masks, and none other after any stop."""
 
+import uuid
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +14,10 @@ from pipeline.inputs.frames import FramesConfig, open_frames
 from pipeline.inputs.resize import to_model_input
 from pipeline.outputs.checkpoints import CheckpointConfig, last_stored_frame
 from pipeline.outputs.rle import decode_mask
-from pipeline.records import Prompt, Rle, Shard
+from pipeline.records import Attempt, Prompt, Rle, Shard
 from pipeline.stages.segment import SegmentConfig, SegmentStage
+from pipeline.storage.local_store import LocalStore
 from pipeline.work.fingerprints import digest_of
-from pipeline.work.run_folder import RunFolder
 from tests.clips import DISC_BOX, SQUARE_BOX, moving_shapes, write_video
 from tests.engine.oracle import official_logits, official_predictor
 from tests.engine.scenes import nano_model
@@ -47,8 +48,16 @@ def undisturbed(shard, tmp_path_factory):
 
 def segment(shard, folder, on_frames=lambda _: None, config=CONFIG):
     """Run one attempt; return its report and the published table."""
-    report = SegmentStage(config, str(folder))(shard, 1, on_frames)
-    return report, pq.read_table(RunFolder(folder).masks(shard.video_id, shard.id), partitioning=None)
+    report = SegmentStage(config, str(folder))(shard, Attempt(uuid.uuid4().hex), on_frames)
+    return report, masks_table(folder, shard)
+
+
+def masks_table(folder, shard):
+    return pq.read_table(folder / "masks" / shard.video_id / f"{shard.id}.parquet", partitioning=None)
+
+
+def attempts(folder, shard):
+    return sorted((folder / "_work" / shard.id).iterdir())
 
 
 def masks_of(table, object_id):
@@ -104,7 +113,7 @@ def test_stopping_and_resuming_changes_no_mask(shard, undisturbed, tmp_path, sto
 
     with pytest.raises(Cut):
         segment(shard, tmp_path, cut)
-    stored = last_stored_frame(RunFolder(tmp_path).attempts(shard.id), digest_of(shard.fingerprint))
+    stored = last_stored_frame(LocalStore(tmp_path), f"_work/{shard.id}", digest_of(shard.fingerprint))
     report, table = segment(shard, tmp_path)
 
     assert table.equals(undisturbed, check_metadata=True)
@@ -137,7 +146,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(shard, undisturb
 
     with pytest.raises(Cut):
         segment(shard, tmp_path, cut)
-    newest = max(RunFolder(tmp_path).attempts(shard.id)[0].glob(f"{kind}-*"))
+    newest = max(attempts(tmp_path, shard)[0].glob(f"{kind}-*"))
     newest.write_bytes(newest.read_bytes()[:-9] + b"corrupted")
     report, table = segment(shard, tmp_path)
     assert report.frames_computed == FRAMES - 20
@@ -162,7 +171,7 @@ def test_a_state_stays_small_and_only_two_are_kept(shard, tmp_path):
 
     def look(frames):
         if frames == 36:
-            seen.extend(RunFolder(tmp_path).attempts(shard.id)[0].glob("state-*"))
+            seen.extend(attempts(tmp_path, shard)[0].glob("state-*"))
 
     segment(shard, tmp_path, look)
     assert sorted(path.name for path in seen) == [
@@ -218,7 +227,7 @@ def test_threads_and_order_of_shards_leave_the_model_as_it_was(shard, undisturbe
     """State is reset between videos: the same worker gives the same masks again."""
     stage = SegmentStage(CONFIG, str(tmp_path))
     other = Shard("other", "other", shard.video_uri, (replace(DISC, box_xyxy=tuple(SQUARE_BOX)),), FRAMES)
-    stage(other, 1, lambda _: None)
-    stage(shard, 1, lambda _: None)
-    assert pq.read_table(RunFolder(tmp_path).masks("shapes", "shapes"), partitioning=None).equals(undisturbed)
+    stage(other, Attempt("1"), lambda _: None)
+    stage(shard, Attempt("1"), lambda _: None)
+    assert masks_table(tmp_path, shard).equals(undisturbed)
     assert torch.is_inference_mode_enabled() is False

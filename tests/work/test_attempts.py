@@ -4,78 +4,96 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import FaultClass, StorageError
-from pipeline.records import Problem, ShardReport, ShardStatus
-from pipeline.work.attempts import Decision, RetryConfig, decide, exit_code, needs_fresh_worker, settle
+from pipeline.errors import FaultClass
+from pipeline.records import Problem
+from pipeline.work.attempts import (
+    Decision,
+    RetryConfig,
+    Tried,
+    decide,
+    exit_code,
+    needs_fresh_worker,
+    pause_seconds,
+)
 
-HOPELESS = ["input_missing", "decode_corrupt", "prompt_invalid", "weights"]
-HOPEFUL = ["crash_signal", "oom_gpu", "oom_host", "bug"]
+HOPELESS = ["input_missing", "input_too_large", "decode_corrupt", "prompt_invalid", "weights"]
+HOPEFUL = ["crash_signal", "oom_gpu", "oom_host", "no_progress", "bug"]
+CLASSES = st.sampled_from(FaultClass)
 
 
 def problem(fault_class):
     return Problem(FaultClass(fault_class), "what went wrong")
 
 
-def report(attempts, fault_class=None):
-    if fault_class is None:
-        return ShardReport("cam", "cam", ShardStatus.DONE, objects=1, attempts=attempts)
-    return ShardReport(
-        "cam", "cam", ShardStatus.FAILED, objects=1, attempts=attempts, problem=problem(fault_class)
-    )
+def tried(*classes, next_frames=()):
+    frames = [*next_frames, *[0] * len(classes)]
+    return [Tried(FaultClass(c), frame) for c, frame in zip(classes, frames, strict=False)]
 
 
-def fates(fault_class, max_attempts):
-    config = RetryConfig(max_attempts=max_attempts)
-    return [decide(problem(fault_class), attempt, config).value for attempt in range(1, max_attempts + 1)]
+def fates(*classes, next_frames=(), **config):
+    """Return what follows from each of several failures in a row."""
+    history = tried(*classes, next_frames=next_frames)
+    return [decide(history[: i + 1], RetryConfig(**config)).value for i in range(len(history))]
 
 
 @pytest.mark.parametrize("fault_class", HOPELESS)
 def test_what_is_certain_to_fail_again_is_given_up_at_once(fault_class):
-    assert decide(problem(fault_class), 1, RetryConfig(max_attempts=3)) is Decision.QUARANTINE
+    assert fates(fault_class) == ["quarantine"]
 
 
 @pytest.mark.parametrize("fault_class", HOPEFUL)
 def test_what_may_go_away_is_tried_three_times(fault_class):
-    assert fates(fault_class, max_attempts=3) == ["retry", "retry", "quarantine"]
+    assert fates(*[fault_class] * 3) == ["retry", "retry", "quarantine"]
 
 
-def test_storage_that_stays_away_stops_the_run():
-    assert fates("storage", max_attempts=3) == ["retry", "retry", "stop"]
+def test_faults_of_different_classes_count_together():
+    assert fates("bug", "crash_signal", "oom_host") == ["retry", "retry", "quarantine"]
 
 
-@given(st.sampled_from(FaultClass), st.integers(1, 9))
-def test_no_shard_is_tried_more_often_than_allowed(fault_class, max_attempts):
-    assert fates(fault_class, max_attempts)[-1] != "retry"
+def test_storage_that_stays_away_stops_the_run_and_blames_no_shard():
+    assert fates("bug", "storage", "storage", "storage", max_attempts=3) == ["retry"] * 3 + ["stop"]
 
 
-@given(st.sampled_from(FaultClass), st.integers(1, 9), st.integers(1, 9))
-def test_only_storage_stops_a_run(fault_class, attempts, max_attempts):
-    decision = decide(problem(fault_class), attempts, RetryConfig(max_attempts=max_attempts))
-
-    assert decision is not Decision.STOP or fault_class is FaultClass.STORAGE
+def test_lost_workers_cost_nothing_while_the_shard_gets_on():
+    assert fates(*["worker_lost"] * 9, next_frames=range(10, 100, 10), max_lost_attempts=2) == ["retry"] * 9
 
 
-def test_a_finished_shard_is_settled():
-    assert settle(report(attempts=2), RetryConfig()) == report(attempts=2)
+def test_a_shard_that_loses_every_worker_and_never_gets_on_is_given_up():
+    assert fates(*["worker_lost"] * 4, next_frames=[10, 10, 10, 10], max_lost_attempts=3) == [
+        *["retry"] * 3,
+        "quarantine",
+    ]
 
 
-def test_a_shard_to_be_tried_again_is_not_settled():
-    assert settle(report(1, "bug"), RetryConfig()) is None
+def test_lost_workers_are_no_failures_of_the_shard():
+    assert fates("worker_lost", "bug", "worker_lost", "bug", max_attempts=3) == ["retry"] * 4
 
 
-def test_a_shard_given_up_keeps_its_problem_and_attempts():
-    settled = settle(report(3, "bug"), RetryConfig(max_attempts=3))
-
-    assert (settled.status, settled.problem, settled.attempts) == (
-        ShardStatus.QUARANTINED,
-        problem("bug"),
-        3,
-    )
+def test_being_stopped_costs_nothing():
+    assert fates(*["stopped"] * 9, "bug", "stopped") == ["retry"] * 11
 
 
-def test_storage_that_stays_away_is_raised_with_shard_and_reason():
-    with pytest.raises(StorageError, match=r"shard cam: storage failed at each of 3 attempts.*went wrong"):
-        settle(report(3, "storage"), RetryConfig(max_attempts=3))
+@given(CLASSES, st.integers(1, 9))
+def test_no_shard_is_tried_for_ever(fault_class, limit):
+    history = tried(*[fault_class] * limit)
+    decision = decide(history, RetryConfig(max_attempts=limit, max_lost_attempts=limit))
+    assert (decision is Decision.RETRY) == (fault_class is FaultClass.STOPPED)
+
+
+@given(st.lists(CLASSES, min_size=1, max_size=9), st.integers(1, 9))
+def test_only_storage_stops_a_run(classes, max_attempts):
+    decision = decide(tried(*classes), RetryConfig(max_attempts=max_attempts))
+    assert decision is not Decision.STOP or classes[-1] is FaultClass.STORAGE
+
+
+@given(st.integers(1, 40))
+def test_pauses_grow_with_each_failure_of_storage_and_stay_bounded(failures):
+    pause = pause_seconds(tried("bug", *["storage"] * failures))
+    assert min(60, 2**failures) / 2 <= pause <= 60
+
+
+def test_nothing_else_makes_a_shard_wait():
+    assert pause_seconds([]) == pause_seconds(tried("storage", "bug")) == 0
 
 
 @pytest.mark.parametrize("fault_class", HOPEFUL)
@@ -83,7 +101,7 @@ def test_a_process_that_may_be_damaged_is_not_used_again(fault_class):
     assert needs_fresh_worker(problem(fault_class))
 
 
-@pytest.mark.parametrize("fault_class", [*HOPELESS, "storage"])
+@pytest.mark.parametrize("fault_class", [*HOPELESS, "storage", "stopped"])
 def test_a_process_that_met_bad_input_is_used_again(fault_class):
     assert not needs_fresh_worker(problem(fault_class))
 
@@ -115,7 +133,13 @@ def test_the_allowed_fraction_itself_is_still_good(shards, data):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_attempts": 0}, {"max_failed_fraction": -0.1}, {"max_failed_fraction": 2}]
+    "wrong",
+    [
+        {"max_attempts": 0},
+        {"max_lost_attempts": 0},
+        {"max_failed_fraction": -0.1},
+        {"max_failed_fraction": 2},
+    ],
 )
 def test_a_wrong_setting_is_named(wrong):
     with pytest.raises(ValueError, match=f"retry.{next(iter(wrong))}"):

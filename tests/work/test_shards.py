@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import Prompt
-from pipeline.storage import path_name
+from pipeline.storage.names import path_name
 from pipeline.work.shards import group_objects, longest_first, make_shards, remaining, shard_id
 
 OBJECT_IDS = st.lists(st.integers(1, 50), min_size=1, max_size=30)

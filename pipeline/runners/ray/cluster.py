@@ -84,6 +84,7 @@ def place(config: RunnerConfig) -> tuple[Any, int]:
     options: dict[str, Any] = {
         "num_gpus": gpus,
         "num_cpus": config.cpus_per_worker,
+        "memory": config.memory_bytes_per_worker,
         "max_restarts": 0,
         "max_task_retries": 0,
         "concurrency_groups": {"progress": 1, "shards": MAX_SHARDS_AT_ONCE},

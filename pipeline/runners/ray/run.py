@@ -8,19 +8,20 @@ from pipeline.runners.guard import MakeStage
 from pipeline.runners.progress import Progress
 from pipeline.runners.ray.cluster import connected
 from pipeline.runners.ray.pool import Pool
-from pipeline.work.attempts import RetryConfig
+from pipeline.work.ledger import Ledger
 
 
 def run_on_ray(
     make_stage: MakeStage,
     shards: Sequence[Shard],
-    retry: RetryConfig,
+    ledger: Ledger,
     progress: Progress,
     config: RunnerConfig,
 ) -> Iterator[ShardReport]:
     """Yield one final report a shard, DONE or QUARANTINED, as they end.
 
-    No worker outlives this generator. A Ray that the caller has connected to is used and left alone.
+    No worker outlives this generator; when it is closed, by Ctrl-C too, they store what is under way first,
+    if that takes no longer than the grace. A Ray that the caller has connected to is used and left alone.
 
     Raises:
         ClusterError: The cluster can't be joined, or has no room for a single worker.
@@ -30,8 +31,8 @@ def run_on_ray(
     if not shards:
         return
     with connected(config):
-        pool = Pool(make_stage, shards, retry, progress, config)
+        pool = Pool(make_stage, shards, ledger, progress, config)
         try:
             yield from pool.run()
         finally:
-            pool.close()
+            pool.stop()

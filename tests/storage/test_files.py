@@ -7,14 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.storage import (
-    LONGEST_NAME_CHARS,
-    complete_or_absent,
-    create_once,
-    link_or_copy,
-    path_name,
-    write_whole,
-)
+from pipeline.storage.files import complete_or_absent, create_once, link_or_copy, write_whole
+from pipeline.storage.names import LONGEST_NAME_CHARS, path_name
 
 
 def test_a_failing_block_leaves_neither_the_file_nor_a_rest_of_it(tmp_path):

@@ -1,4 +1,4 @@
-"""A file is complete or absent, and created once: local disk.
+"""A file on a disk is complete or absent, and created once.
 
 A crash, `kill -9` included, leaves a temporary name that nobody reads, never half a file under
 its own name.
@@ -11,9 +11,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
-
-LONGEST_NAME_CHARS = 120
 
 
 @contextmanager
@@ -83,24 +80,6 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def path_name(identifier: str) -> str:
-    """Return a name for `identifier` that is safe on any disk and store, and one to one.
-
-    Percent-encoded, never starting with a dot or an underscore (readers of Parquet folders skip
-    these), never longer than 120 characters; `~` never occurs, so it can join two names.
-
-    >>> path_name("../site 7"), path_name("_x"), path_name("00012")
-    ('%2E.%2Fsite%207', '%5Fx', '00012')
-    """
-    name = quote(identifier, safe="").replace("~", "%7E")
-    if name[:1] in (".", "_"):
-        name = f"%{ord(name[0]):02X}{name[1:]}"
-    if len(name) > LONGEST_NAME_CHARS:
-        digest = hashlib.sha256(identifier.encode()).hexdigest()[:16]
-        name = f"{name[: LONGEST_NAME_CHARS - 17]}-{digest}"
-    return name
 
 
 def sync_folder(folder: Path) -> None:
