@@ -9,6 +9,8 @@ import pytest
 # else besides, small models then run a hundred times slower; alone, a second thread hardly helps them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+pytest_plugins = ["tests.storage.s3"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -1,0 +1,62 @@
+"""A real S3 server for the tests, and buckets in it."""
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+
+SCRIPT = Path(__file__).with_name("s3-server.sh")
+PORT = 7480
+KEY, SECRET = "TESTKEY", "TESTSECRET"
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """Ceph's gateway, which can be killed and started again with all that it holds."""
+
+    folder: Path
+    endpoint: str = f"http://127.0.0.1:{PORT}"
+
+    def do(self, action: str) -> None:
+        subprocess.run([SCRIPT, action, self.folder, str(PORT)], check=True, stdout=subprocess.DEVNULL)
+
+    def new_bucket(self) -> str:
+        """Return the URI of a bucket that nobody else has."""
+        name = f"test-{uuid.uuid4().hex[:12]}"
+        access = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
+        boto3.client("s3", endpoint_url=self.endpoint, **access).create_bucket(Bucket=name)
+        return f"s3://{name}"
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory) -> Iterator[S3Server]:
+    if shutil.which("radosgw") is None:
+        if os.environ.get("REQUIRE_S3"):
+            pytest.fail("no radosgw on this machine; see tests/storage/s3-server.sh")
+        pytest.skip("no S3 server on this machine; tests/storage/s3-server.sh says what it needs")
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    server.do("start")
+    yield server
+    server.do("stop")
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch) -> S3Server:
+    """The server, and an environment that leads to it, for this process and those that it starts."""
+    use_endpoint(monkeypatch, s3_server.endpoint)
+    return s3_server
+
+
+def use_endpoint(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """Let S3 be where `endpoint` is."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "us-east-1")
