@@ -20,6 +20,7 @@ from pipeline.engine.sam2_model import build_model
 from pipeline.engine.shared_engine import SharedEngine
 from pipeline.engine.state import VideoState
 from pipeline.errors import Stopped, WeightsError
+from pipeline.failpoints import reach
 from pipeline.inputs.frames import FramesConfig, open_frames, read_ahead
 from pipeline.inputs.resize import to_model_input
 from pipeline.inputs.source import SourceConfig, localized
@@ -154,6 +155,7 @@ class SegmentStage:
             for features in self.engine.encode(frames):
                 output = self.engine.step(begun.state, features)
                 begun.log.add(rows.submit(self._rows, shard, output), begun.state)
+                reach("frame")
                 try:
                     on_frames(begun.state.next_frame - begun.first_frame)
                 except Stopped:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.failpoints import reach
+
 
 @contextmanager
 def complete_or_absent(path: Path) -> Iterator[Path]:
@@ -24,8 +26,10 @@ def complete_or_absent(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem[:80]}.{uuid.uuid4().hex[:12]}.partial{path.suffix}")
     try:
         yield partial
+        reach("before rename")
         _sync_file(partial)
         partial.replace(path)
+        reach("after rename")
         sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
@@ -48,7 +52,9 @@ def create_once(path: Path, data: bytes) -> bool:
     try:
         partial.write_bytes(data)
         _sync_file(partial)
+        reach("before link")
         os.link(partial, path)
+        reach("after link")
         sync_folder(path.parent)
         return True
     except FileExistsError:
@@ -67,7 +73,9 @@ def link_or_copy(source: Path, target: Path) -> None:
     partial = source.with_name(f".{uuid.uuid4().hex}.partial")
     try:
         _link_else_copy(source, partial)
+        reach("before copy")
         partial.replace(target)
+        reach("after copy")
         sync_folder(target.parent)
     finally:
         partial.unlink(missing_ok=True)  # a rename between two links of one file does nothing

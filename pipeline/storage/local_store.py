@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.failpoints import reach
 from pipeline.storage.files import create_once, link_or_copy, sha256_of, sync_folder, write_whole
 
 
@@ -55,9 +56,11 @@ class LocalStore:
             link_or_copy(self._folder / name, file)
 
     def remove(self, name: str) -> None:
+        reach("before remove")
         (self._folder / name).unlink(missing_ok=True)
 
     def remove_all(self, folder: str) -> None:
+        reach("before remove")
         shutil.rmtree(self._folder / folder, ignore_errors=True)
 
     @contextmanager

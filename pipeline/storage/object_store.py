@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import (
@@ -26,6 +26,7 @@ from obstore.store import GCSStore, S3Store
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from pipeline.errors import StorageError
+from pipeline.failpoints import reach
 from pipeline.storage.files import complete_or_absent
 
 BLOCK_BYTES = 8 << 20
@@ -127,7 +128,10 @@ class ObjectStore:
     def _ask(self, name: str, request: Any) -> Any:
         """Do a request, again where that may help; faults say where, in this project's classes."""
         try:
-            return self._retrying(request)
+            reach("before request")
+            answer = self._retrying(request)
+            reach("after request")
+            return answer
         except (FileNotFoundError, NotFoundError) as error:
             raise FileNotFoundError(f"{self.root}/{name}: not there") from error
         except (AlreadyExistsError, PreconditionError) as error:
@@ -152,7 +156,7 @@ def _open(root: str, connect_seconds: float, silent_seconds: float) -> Any:
     }
     try:
         return SCHEMES[scheme](
-            bucket, prefix=quote(prefix), client_options=client, retry_config=retry, **_credentials(scheme)
+            bucket, prefix=prefix, client_options=client, retry_config=retry, **_credentials(scheme)
         )
     except (BaseError, ValueError) as error:
         raise StorageError(f"{root}: {_in_one_line(error)}") from error

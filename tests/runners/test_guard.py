@@ -88,6 +88,8 @@ def test_a_wish_to_stop_passes_through(stop):
 def test_a_report_is_handed_on_with_its_attempt():
     done = ShardReport("cam", "cam", ShardStatus.DONE, objects=1, frames=7)
 
-    report = run_guarded(lambda *_: done, shard("cam"), Attempt("000001.002", 2), on_frames=lambda frames: None)
+    report = run_guarded(
+        lambda *_: done, shard("cam"), Attempt("000001.002", 2), on_frames=lambda frames: None
+    )
 
     assert (report.status, report.frames, report.attempts) == (ShardStatus.DONE, 7, 2)

@@ -61,7 +61,12 @@ def test_a_folder_lists_all_below_it_and_nothing_beside_it(store):
 
 
 def test_what_is_not_there_is_told_and_its_removal_is_no_fault(store, tmp_path):
-    for ask in (store.read, store.sha256, lambda n: store.copy(n, "b"), lambda n: store.fetch(n, tmp_path / n)):
+    for ask in (
+        store.read,
+        store.sha256,
+        lambda n: store.copy(n, "b"),
+        lambda n: store.fetch(n, tmp_path / n),
+    ):
         with pytest.raises(FileNotFoundError):
             ask("absent")
     assert store.size_bytes("absent") is None
