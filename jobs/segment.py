@@ -44,6 +44,7 @@ class JobConfig:
     manifest: str
     run: str
     model: ModelConfig = field(default_factory=ModelConfig)
+    smaller_model: ModelConfig | None = None  # for shards that `model` has no memory for, even alone
     engine: EngineConfig = field(default_factory=EngineConfig)
     source: SourceConfig = field(default_factory=SourceConfig)
     frames: FramesConfig = field(default_factory=FramesConfig)
@@ -61,7 +62,15 @@ class JobConfig:
     @property
     def segment(self) -> SegmentConfig:
         """What of it the workers need."""
-        return SegmentConfig(self.model, self.engine, self.source, self.frames, self.checkpoint, self.storage)
+        return SegmentConfig(
+            self.model,
+            self.engine,
+            self.source,
+            self.frames,
+            self.checkpoint,
+            self.storage,
+            self.smaller_model,
+        )
 
 
 def main(config: JobConfig) -> int:

@@ -11,6 +11,7 @@ place to FILE, every time. Several faults are parted by `;`. Without the variabl
 import errno
 import os
 import signal
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -55,7 +56,6 @@ def _act(action: str) -> None:
         case "memory":
             raise MemoryError("full (on purpose)")
         case "gpu":
-            import torch
-
-            raise torch.OutOfMemoryError("CUDA out of memory (on purpose)")
+            # Not imported: whoever computes has it, and whoever only plans need not wait for it.
+            raise sys.modules["torch"].OutOfMemoryError("CUDA out of memory (on purpose)")
     os.kill(os.getpid(), signal.Signals[f"SIG{action}"])

@@ -112,6 +112,7 @@ class Engine:
         self.dtype = DTYPE[config.precision]
         self.outputs, self.uploads = SideStream(self.device), SideStream(self.device)
         self.image_size_px: int = model.image_size
+        self.state_device = self.device  # where the past is kept
         self.heads = prompt_heads(copy.deepcopy(model)).to(self.device)
         network = Network(copy.deepcopy(model)).to(self.device, self.dtype)
         if self.device.type == "cpu" and can_pack(self.dtype):
@@ -141,6 +142,17 @@ class Engine:
         if self.device.type != "cpu":
             return 1  # work on a device is done in the order that it is asked for
         return min(self.config.teams or 2, cores)
+
+    def memory_share(self) -> float:
+        """Return how much of the device's memory is taken, 0 to 1; always 0 on a CPU."""
+        if self.device.type != "cuda":
+            return 0.0
+        free_bytes, total_bytes = torch.cuda.mem_get_info(self.device)
+        reserved, allocated = (
+            torch.cuda.memory_reserved(self.device),
+            torch.cuda.memory_allocated(self.device),
+        )
+        return 1 - (free_bytes + reserved - allocated) / total_bytes
 
     @property
     def _at_once(self) -> int:
@@ -200,17 +212,21 @@ class Engine:
     @torch.inference_mode()
     def track(self, lanes: Sequence[Lane]) -> list[HeadOutput]:
         """Find objects of any videos and let each remember; return one output a lane."""
-        outputs: dict[int, HeadOutput] = {}
+        found: dict[int, tuple[HeadOutput, torch.Tensor]] = {}
         for batch in batches(lanes, self.config.lanes_at_once, self.config.memory_frames):
             members = [lanes[i] for i, _ in batch]
             tensors = LaneTensors.of(members, [past for _, past in batch], self._padded(len(batch)))
             out, memories = self._track(*tensors.shared, *tensors[1:])
             memories = self._as_stored(memories)
             # A padded batch has more outputs than members.
-            for (i, _), lane, memory, *head in zip(batch, members, memories, *out, strict=False):
-                outputs[i] = HeadOutput(*head)
-                lane.bank.remember(lane.features.frame_index, memory, outputs[i].pointer)
-        return [outputs[i] for i in range(len(lanes))]
+            for (i, _), memory, *head in zip(batch, memories, *out, strict=False):
+                found[i] = HeadOutput(*head), memory
+        # Not before all are found: a step that fails on its way can be done again.
+        for i, lane in enumerate(lanes):
+            output, memory = found[i]
+            kept = memory.to(self.state_device), output.pointer.to(self.state_device)
+            lane.bank.remember(lane.features.frame_index, *kept)
+        return [found[i][0] for i in range(len(lanes))]
 
     @torch.inference_mode()
     def masks(self, output: FrameOutput) -> FrameMasks:

@@ -36,16 +36,19 @@ def next_batch(waiting: Sequence[Request], idle_teams: int) -> list[Request]:
     return batch
 
 
-def answer(batch: Sequence[Request]) -> None:
+Compute = Callable[[Callable[[list[Any]], list[Any]], list[Any]], list[Any]]
+
+
+def answer(batch: Sequence[Request], compute: Compute) -> None:
     """Compute requests of one kind together; if that fails, each alone, to see whose fault it was."""
     try:
-        answers = iter(batch[0].kind([item for request in batch for item in request.items]))
+        answers = iter(compute(batch[0].kind, [item for request in batch for item in request.items]))
     except Exception as error:
         if len(batch) == 1:
             batch[0].answer.set_exception(error)
         else:
             for request in batch:
-                answer([request])
+                answer([request], compute)
     else:
         for request in batch:
             request.answer.set_result([next(answers) for _ in request.items])

@@ -24,6 +24,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.features import FrameFeatures
 from pipeline.engine.frame_step import FrameOutput, FrameStep
 from pipeline.engine.prompts import DensePrompt, PointPrompt
+from pipeline.engine.relief import Relief
 from pipeline.engine.requests import Request, answer, next_batch, shares
 from pipeline.engine.state import VideoState
 from pipeline.records import Frame, FrameMasks
@@ -40,6 +41,7 @@ class SharedEngine:
         On a CPU any other thread that computes with several cores, if only once, makes OpenMP put the
         threads of all to sleep at every wait: small models then run at half their speed.
         """
+        self.relief = Relief(self._keep_on_host)
         self._waiting: list[Request] = []
         self._changed = threading.Condition()
         self._idle_teams, self._closed = 0, False
@@ -57,12 +59,12 @@ class SharedEngine:
 
     def encode(self, frames: Iterable[Frame]) -> Iterator[FrameFeatures]:
         """Yield the features of a video's frames; those of the next ones are computed meanwhile."""
-        frames, at_once, video = iter(frames), self.engine.frames_at_once, object()
+        frames, video = iter(frames), object()
         ahead: deque[Future[list[FrameFeatures]]] = deque()
-        while together := list(islice(frames, at_once)):
-            request = Request(self.engine.encode, together, together[0].index, video, at_once)
+        while together := list(islice(frames, self._frames_at_once)):
+            request = Request(self.engine.encode, together, together[0].index, video, self._frames_at_once)
             ahead.append(self._ask(request))
-            if len(ahead) > BATCHES_AHEAD:
+            while len(ahead) > (0 if self.relief.on_host else BATCHES_AHEAD):
                 yield from ahead.popleft().result()
         for features in ahead:
             yield from features.result()
@@ -80,7 +82,8 @@ class SharedEngine:
 
     def step(self, state: VideoState, features: FrameFeatures) -> FrameOutput:
         """Find and remember a video's objects on its next frame."""
-        step, at_once = FrameStep.begin(state, features), self.engine.config.lanes_at_once
+        step = FrameStep.begin(state, features)
+        at_once = self.relief.limited("track", self.engine.config.lanes_at_once)
         answers = [
             self._ask(Request(self.engine.track, lanes, features.frame_index, state, at_once))
             for lanes in shares(step.lanes, self.teams)
@@ -104,6 +107,13 @@ class SharedEngine:
         for team in self._team_threads:
             team.join()
         atexit.unregister(self.close)
+
+    @property
+    def _frames_at_once(self) -> int:
+        return self.relief.limited("encode", self.engine.frames_at_once)
+
+    def _keep_on_host(self) -> None:
+        self.engine.state_device = torch.device("cpu")
 
     def _ask(self, request: Request) -> Future:
         with self._changed:
@@ -129,7 +139,7 @@ class SharedEngine:
         use_threads(self._cores // engine.teams(self._cores))
         made.set_result(engine)
         while batch := self._take():
-            answer(batch)
+            answer(batch, self.relief.compute)
 
     def _take(self) -> list[Request]:
         """Wait for work; take a share of it, or nothing once the engine is closed."""

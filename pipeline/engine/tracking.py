@@ -29,9 +29,9 @@ class LaneTensors(NamedTuple):
         device = shared.embedding.device
         return cls(
             shared,
-            _stacked([past.memories for past in pasts]),
+            _stacked([past.memories for past in pasts], device),
             torch.tensor([past.rows for past in pasts]).to(device, non_blocking=True),
-            _stacked([past.pointers for past in pasts]),
+            _stacked([past.pointers for past in pasts], device),
             torch.tensor([past.ages for past in pasts]).to(device, non_blocking=True),
         )
 
@@ -70,7 +70,8 @@ def at_image_size(mask_logits: torch.Tensor) -> torch.Tensor:
     return F.interpolate(mask_logits, scale_factor=4, mode="bilinear", align_corners=False)
 
 
-def _stacked(tensors: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
-    """Stack rows of equal length, (lane, item, ..)."""
+def _stacked(tensors: Sequence[Sequence[torch.Tensor]], device: torch.device) -> torch.Tensor:
+    """Stack rows of equal length on a device, (lane, item, ..)."""
     lanes = len(tensors)
-    return torch.stack([tensor for row in tensors for tensor in row]).unflatten(0, (lanes, -1))
+    items = [tensor.to(device, non_blocking=True) for row in tensors for tensor in row]
+    return torch.stack(items).unflatten(0, (lanes, -1))

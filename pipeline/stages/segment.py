@@ -1,16 +1,18 @@
 """One shard from start to end, on any machine, without a cluster: video and prompts in, table out."""
 
+import logging
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import torch
 
 from pipeline.engine.cpu_tuning import use_one_thread
 from pipeline.engine.engine import Engine, EngineConfig
@@ -32,6 +34,7 @@ from pipeline.records import Attempt, Frame, Prompt, Shard, ShardReport, ShardSt
 from pipeline.stages.model import ModelConfig, find_weights
 from pipeline.stages.prompted_frames import visit_prompted_frames
 from pipeline.stages.span_log import SpanLog
+from pipeline.stages.threshold import Threshold
 from pipeline.storage.store import StorageConfig
 from pipeline.storage.uris import shown
 from pipeline.storage.workspace import Workspace
@@ -39,6 +42,8 @@ from pipeline.work.commits import Marker, commit
 from pipeline.work.fingerprints import digest_of
 from pipeline.work.ledger import note_begin
 from pipeline.work.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -51,6 +56,7 @@ class SegmentConfig:
     frames: FramesConfig = field(default_factory=FramesConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
+    smaller_model: ModelConfig | None = None  # for a shard that `model` has no memory for, even alone
 
     def affecting_masks(self) -> dict[str, object]:
         """Return the settings that decide the masks, by full name."""
@@ -77,15 +83,38 @@ class Begun(NamedTuple):
 class SegmentStage:
     """Holds the model; called once a shard and attempt, for several shards at a time from as many threads."""
 
-    def __init__(self, config: SegmentConfig, run: str):
+    def __init__(self, config: SegmentConfig, run: str, stands_in: bool = False):
+        """Load the model.
+
+        Args:
+            run: URI of the run folder.
+            stands_in: The model is a smaller one than the run was planned with.
+        """
         weights, self.weights_sha256 = find_weights(config.model)
         self.config = config
         self.engine = SharedEngine(partial(_make_engine, config, weights))
         self.shards_at_once = self.engine.videos_in_flight
         self.run = RunFolder.of(run, config.storage)
+        self.stands_in = stands_in
 
     def __call__(self, shard: Shard, attempt: Attempt, on_frames: Callable[[int], None]) -> ShardReport:
         """Segment the shard, going on from the last checkpoint of an earlier attempt, and commit it."""
+        try:
+            return self._segment(shard, attempt, on_frames)
+        except torch.OutOfMemoryError:
+            if self.config.smaller_model is None or attempt.number == 1:
+                raise  # the next attempt has the device for itself
+            logger.warning("shard %s: %s takes over", shard.id, self.config.smaller_model.name)
+        return self._smaller(shard, attempt, on_frames)
+
+    @cached_property
+    def _smaller(self) -> "SegmentStage":
+        """The same stage with the model that is to stand in; it is loaded when it is first wanted."""
+        assert self.config.smaller_model is not None
+        config = replace(self.config, model=self.config.smaller_model, smaller_model=None)
+        return SegmentStage(config, self.run.root, stands_in=True)
+
+    def _segment(self, shard: Shard, attempt: Attempt, on_frames: Callable[[int], None]) -> ShardReport:
         started = time.monotonic()
         use_one_thread()
         self._check_weights(shard)
@@ -115,14 +144,14 @@ class SegmentStage:
     def _check_weights(self, shard: Shard) -> None:
         """Refuse a shard that was planned with other weights than this machine has."""
         planned = shard.fingerprint.get("weights", self.weights_sha256)
-        if planned != self.weights_sha256:
+        if planned != self.weights_sha256 and not self.stands_in:
             raise WeightsError(
                 f"weights here have SHA-256 {self.weights_sha256}, the run was planned with {planned}; "
                 "empty model.cache_dir on the machine whose file is wrong"
             )
 
     def _resume(self, shard: Shard, workspace: Workspace) -> Begun | None:
-        found = take_over_newest(self.run.attempts(shard.id), workspace, digest_of(shard.fingerprint))
+        found = take_over_newest(self.run.attempts(shard.id), workspace, self._state_fingerprint(shard))
         if found is None:
             return None
         checkpoint, tensors = found
@@ -147,6 +176,7 @@ class SegmentStage:
 
     def _propagate(self, shard: Shard, video: Path, begun: Begun, on_frames: Callable[[int], None]) -> None:
         """Carry the objects along the frames; what was stored before is not computed again."""
+        filling = Threshold(self.config.checkpoint.early_at_gpu_share)
         # Masks become rows in a thread of their own, while the next frames are computed.
         with (
             closing(self._frames(video, begun.state.next_frame)) as frames,
@@ -155,6 +185,8 @@ class SegmentStage:
             for features in self.engine.encode(frames):
                 output = self.engine.step(begun.state, features)
                 begun.log.add(rows.submit(self._rows, shard, output), begun.state)
+                if filling.is_passed(self.engine.engine.memory_share()):
+                    begun.log.store(begun.state)
                 reach("frame")
                 try:
                     on_frames(begun.state.next_frame - begun.first_frame)
@@ -173,7 +205,19 @@ class SegmentStage:
         return read_ahead((to_model_input(f, side_px) for f in frames), self.config.frames.queue_bytes)
 
     def _span_log(self, shard: Shard, workspace: Workspace, spans: dict[str, str], start: int) -> SpanLog:
-        return SpanLog(workspace, digest_of(shard.fingerprint), self.config.checkpoint, spans, start)
+        return SpanLog(workspace, self._state_fingerprint(shard), self.config.checkpoint, spans, start)
+
+    def _state_fingerprint(self, shard: Shard) -> str:
+        """Return what a checkpoint must have been made of: no model can go on from another's state."""
+        made_of = dict(shard.fingerprint)
+        if self.stands_in:
+            made_of["stands_in"] = self.weights_sha256
+        return digest_of(made_of)
+
+    def _flags(self) -> tuple[str, ...]:
+        """Return what short memory led to, for whoever reads the masks."""
+        rungs = [f"gpu_memory:{rung}" for rung in self.engine.relief.rungs]
+        return (*rungs, *([f"smaller_model:{self.config.model.name}"] if self.stands_in else []))
 
     def _commit(self, shard: Shard, attempt: Attempt, log: SpanLog, stop: int, report: ShardReport) -> None:
         sha256, size_bytes, rows = log.finish(stop, self._metadata(shard))
@@ -191,6 +235,7 @@ class SegmentStage:
             seconds=report.seconds,
             attempts=report.attempts,
             fingerprint=dict(shard.fingerprint),
+            flags=self._flags(),
         )
         commit(self.run, marker)
 

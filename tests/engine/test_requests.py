@@ -48,7 +48,7 @@ def test_parts_of_one_video_never_go_together():
 
 def test_a_request_that_fails_harms_none_that_it_was_computed_with():
     good, bad = tracking(0, ["a", "b"]), tracking(1, ["broken"])
-    answer([good, bad])
+    answer([good, bad], lambda kind, items: kind(items))
     assert good.answer.result(0) == ["mask of a", "mask of b"]
     with pytest.raises(ValueError, match="a broken lane"):
         bad.answer.result(0)

@@ -1,5 +1,7 @@
 """One shard from video to table: the official masks, and none other after any stop."""
 
+import itertools
+import json
 import uuid
 from dataclasses import replace
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from pipeline.engine.engine import EngineConfig, Precision
-from pipeline.errors import PromptInvalid, WeightsError
+from pipeline.errors import PromptInvalid, Stopped, WeightsError
 from pipeline.inputs.frames import FramesConfig, open_frames
 from pipeline.inputs.resize import to_model_input
 from pipeline.outputs.checkpoints import CheckpointConfig, last_stored_frame
@@ -231,3 +233,63 @@ def test_threads_and_order_of_shards_leave_the_model_as_it_was(shard, undisturbe
     stage(shard, Attempt("1"), lambda _: None)
     assert masks_table(tmp_path, shard).equals(undisturbed)
     assert torch.is_inference_mode_enabled() is False
+
+
+def test_a_shard_without_memory_for_the_model_goes_to_the_smaller_one_if_that_was_asked_for(
+    shard, tmp_path, monkeypatch
+):
+    """Here the smaller model is the same one under another name: what counts is who takes over, and when."""
+    stand_in = replace(CONFIG.model, name="smaller")
+    stage = SegmentStage(replace(CONFIG, smaller_model=stand_in), str(tmp_path))
+
+    def full(items):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(stage.engine.engine, "track", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        stage(shard, Attempt("1", 1), lambda _: None)
+    stage(shard, Attempt("2", 2), lambda _: None)
+
+    metadata = masks_table(tmp_path, shard).schema.metadata
+    assert metadata[b"model"] == b"smaller"
+    marker = json.loads((tmp_path / "_commit" / "shapes.json").read_text())
+    assert marker["flags"] == ["smaller_model:smaller"]
+
+
+def test_without_a_smaller_model_the_shard_fails(shard, tmp_path, monkeypatch):
+    stage = SegmentStage(CONFIG, str(tmp_path))
+
+    def full(items):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(stage.engine.engine, "track", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        stage(shard, Attempt("2", 2), lambda _: None)
+
+
+def test_when_a_gpu_fills_up_the_state_is_stored_ahead_of_its_time(shard, undisturbed, tmp_path, monkeypatch):
+    config = replace(CONFIG, checkpoint=CheckpointConfig(every_frames=1000))
+    stage, frames = SegmentStage(config, str(tmp_path)), itertools.count(1)
+    monkeypatch.setattr(stage.engine.engine, "memory_share", lambda: 0.9 if next(frames) >= 7 else 0.1)
+
+    def cut(frames):
+        if frames == 9:
+            raise Cut
+
+    with pytest.raises(Cut):
+        stage(shard, Attempt("1"), cut)
+    report, table = segment(shard, tmp_path)
+    assert report.frames_computed == FRAMES - 7
+    assert table.equals(undisturbed)
+
+
+def test_asked_to_stop_it_stores_what_it_has(shard, undisturbed, tmp_path):
+    def stop(frames):
+        if frames == 17:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        segment(shard, tmp_path, stop)
+    report, table = segment(shard, tmp_path)
+    assert report.frames_computed == FRAMES - 17
+    assert table.equals(undisturbed)
