@@ -11,6 +11,7 @@ PipelineError
 ├── FingerprintChanged  the run folder holds results of other inputs or another config
 ├── RunInUse          another driver works on the run folder, or has taken it over
 ├── StorageError      the run folder cannot be read or written
+├── DeviceFailed      the GPU failed in a way that only a new process gets over
 └── ClusterError      the Ray cluster can't be reached, or has no room for a worker
 
 Stopped is none of these: it is nobody's fault, and ends what is under way in order.
@@ -28,6 +29,7 @@ class FaultClass(str, Enum):
     PROMPT_INVALID = "prompt_invalid"
     OOM_GPU = "oom_gpu"
     OOM_HOST = "oom_host"
+    DEVICE = "device"  # the GPU failed otherwise: nothing in that process can use it any more
     CRASH_SIGNAL = "crash_signal"
     WORKER_LOST = "worker_lost"  # with its machine, by preemption, in company, or without a word
     NO_PROGRESS = "no_progress"  # it hung
@@ -69,6 +71,12 @@ class StorageError(PipelineError):
 
 class ClusterError(PipelineError):
     """The Ray cluster can't be reached, or has no room for a worker."""
+
+
+class DeviceFailed(PipelineError):
+    """The GPU failed in a way that only a new process gets over."""
+
+    fault_class = FaultClass.DEVICE
 
 
 class UsageError(PipelineError):

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipeline.errors import InputTooLarge
 from pipeline.inputs.images import decode_images
+from pipeline.inputs.limits import MAX_PIXELS
 from pipeline.inputs.video import decode_video
 from pipeline.records import Frame
 
@@ -21,8 +23,13 @@ class FramesConfig:
 
     max_width_px: int | None = None  # wider frames are scaled down; null: as they are
     queue_bytes: int = 256 << 20  # how far decoding may run ahead of the model
+    max_pixels: int = MAX_PIXELS  # of one frame, as coded and as displayed
+    max_frames: int = 10_000_000  # of one video; a day at 60 frames/s has half of it
 
     def __post_init__(self):
+        for name in ("max_pixels", "max_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"frames.{name} must be 1 or more, got {getattr(self, name)}")
         if self.max_width_px is not None and self.max_width_px < 1:
             raise ValueError(f"frames.max_width_px must be 1 or more, got {self.max_width_px}")
         if self.queue_bytes < 1:
@@ -38,10 +45,15 @@ def open_frames(path: Path, config: FramesConfig, start_frame: int = 0) -> Itera
     Raises:
         InputMissing: nothing is at `path`.
         DecodeCorrupt: it is there and cannot be decoded; names the frame or file.
+        InputTooLarge: it has more pixels or frames than allowed.
     """
     decode = decode_images if path.is_dir() else decode_video
-    with closing(decode(path, start_frame)) as frames:
+    with closing(decode(path, start_frame, config.max_pixels)) as frames:
         for frame in frames:
+            if frame.index >= config.max_frames:
+                raise InputTooLarge(
+                    f"{path}: more frames than frames.max_frames allows ({config.max_frames})"
+                )
             yield _capped(frame, config.max_width_px)
 
 

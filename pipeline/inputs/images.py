@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from pipeline.errors import DecodeCorrupt, InputMissing
+from pipeline.errors import DecodeCorrupt, InputMissing, InputTooLarge
+from pipeline.inputs.limits import MAX_PIXELS, refuse_large
 from pipeline.inputs.source import IMAGE_SUFFIXES
 from pipeline.records import Frame
 
@@ -15,7 +16,9 @@ from pipeline.records import Frame
 FRAMES_PER_SECOND = 30
 
 
-def decode_images(folder: Path, start_frame: int = 0) -> Generator[Frame, None, None]:
+def decode_images(
+    folder: Path, start_frame: int = 0, max_pixels: int = MAX_PIXELS
+) -> Generator[Frame, None, None]:
     """Yield the images of a folder as frames from `start_frame` on, `frame_index / 30` seconds in.
 
     The order is natural: `frame2.jpg` comes before `frame10.jpg`. An EXIF orientation is
@@ -24,11 +27,12 @@ def decode_images(folder: Path, start_frame: int = 0) -> Generator[Frame, None, 
     Raises:
         InputMissing: no such folder, or no image in it.
         DecodeCorrupt: names the image that is broken or of another size than the first.
+        InputTooLarge: an image has more than `max_pixels`.
     """
     paths = image_paths(folder)
-    first_hw = read_image(paths[0]).shape[:2]
+    first_hw = read_image(paths[0], max_pixels).shape[:2]
     for index in range(start_frame, len(paths)):
-        image = read_image(paths[index])
+        image = read_image(paths[index], max_pixels)
         if image.shape[:2] != first_hw:
             raise DecodeCorrupt(
                 f"{paths[index]}: frame {index} is {_size(image.shape)}, "
@@ -63,17 +67,21 @@ def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
     return [(int(digits), "") if digits else (-1, text) for digits, text in parts], name
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Return an image as (height, width, 3) uint8 RGB, upright.
 
     Raises:
         DecodeCorrupt: naming the file, which is truncated or no image.
+        InputTooLarge: its header declares too many pixels; none was decoded.
     """
     try:
         with Image.open(path) as image:
+            refuse_large(path, image.size, max_pixels)
             image.load()
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:  # Pillow has a limit of its own, beyond ours
+        raise InputTooLarge(f"{path}: {error}") from None
+    except (OSError, ValueError, SyntaxError) as error:
         raise DecodeCorrupt(f"{path}: not a whole image: {error}") from None
 
 

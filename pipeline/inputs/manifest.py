@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from pipeline.errors import DecodeCorrupt, InputMissing, ManifestError, StorageError
+from pipeline.errors import DecodeCorrupt, InputMissing, InputTooLarge, ManifestError, StorageError
 from pipeline.inputs.manifest_checks import PromptRow, by_video, contradictions, misfits, parse_row
 from pipeline.inputs.manifest_table import Fault, base_of, read_rows, resolved
 from pipeline.inputs.probe import VideoFacts, probe
@@ -87,7 +87,7 @@ def _look_at(
     """Return what is known of the rows' video, and what is wrong with it or with the prompts' fit."""
     try:
         facts = _facts(rows[0].video_uri, max(row.draft.frame_index or 0 for row in rows), source)
-    except (InputMissing, DecodeCorrupt, StorageError) as error:
+    except (InputMissing, InputTooLarge, DecodeCorrupt, StorageError) as error:
         if config.unreadable_videos is UnreadableVideos.keep:
             return None, []
         return None, [rows[0].row.fault("video_uri", error, "a video that can be read")]

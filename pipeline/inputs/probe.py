@@ -8,6 +8,7 @@ import av
 from pipeline.errors import DecodeCorrupt
 from pipeline.inputs.container import missing_bytes
 from pipeline.inputs.images import FRAMES_PER_SECOND, image_paths, read_image
+from pipeline.inputs.limits import MAX_PIXELS
 from pipeline.inputs.video import FALLBACK_FRAME_SECONDS, decode_video, opened, reason, video_stream
 
 
@@ -20,7 +21,7 @@ class VideoFacts:
     duration_seconds: float  # from the first frame's start to the last one's end
 
 
-def probe(path: Path) -> VideoFacts:
+def probe(path: Path, max_pixels: int = MAX_PIXELS) -> VideoFacts:
     """Return the facts of a video file or a folder of images.
 
     All packets are read and the first frame is decoded.
@@ -29,11 +30,14 @@ def probe(path: Path) -> VideoFacts:
         InputMissing: nothing is at `path`.
         DecodeCorrupt: the first frame cannot be decoded, or the file is damaged in a way that
             shows without decoding.
+        InputTooLarge: a frame has more than `max_pixels`.
     """
     if path.is_dir():
         paths = image_paths(path)
-        return VideoFacts(read_image(paths[0]).shape[:2], len(paths), len(paths) / FRAMES_PER_SECOND)
-    first = next(decode_video(path))
+        return VideoFacts(
+            read_image(paths[0], max_pixels).shape[:2], len(paths), len(paths) / FRAMES_PER_SECOND
+        )
+    first = next(decode_video(path, max_pixels=max_pixels))
     count, duration_seconds = _packets(path)
     return VideoFacts(first.video_size_hw, count, duration_seconds)
 

@@ -1,6 +1,7 @@
 """From a URI to a path on this machine: streamed to a bounded cache, removed after use."""
 
 import hashlib
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from fsspec.core import url_to_fs
 
-from pipeline.errors import InputMissing, StorageError
+from pipeline.errors import InputMissing, InputTooLarge, StorageError
+from pipeline.inputs.allowed_roots import refuse_outside
 from pipeline.storage.uris import local_path, shown
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
@@ -27,6 +29,7 @@ class SourceConfig:
 
     cache_dir: str | None = None  # null: the system's folder for temporary files
     max_bytes: int = 64 << 30  # of one video, or of all frames of a folder
+    allowed_roots: list[str] | None = None  # paths and URIs that videos must lie below; null: anywhere
 
     def __post_init__(self):
         if self.max_bytes < 1:
@@ -41,12 +44,14 @@ def localized(uri: str, config: SourceConfig) -> Iterator[Path]:
     under the cache, which is gone after the block.
 
     Raises:
-        InputMissing: nothing is there, it may not be read, or it is larger than `max_bytes`.
+        InputMissing: nothing is there, it may not be read, or it lies outside the allowed roots.
+        InputTooLarge: it is larger than `max_bytes`.
         StorageError: the transfer broke off; trying again may help.
     """
+    refuse_outside(uri, config.allowed_roots)
     local = local_path(uri)
     if local is not None:
-        yield _present(local)
+        yield _present(local, config)
         return
     if config.cache_dir is not None:
         Path(config.cache_dir).mkdir(parents=True, exist_ok=True)
@@ -56,16 +61,17 @@ def localized(uri: str, config: SourceConfig) -> Iterator[Path]:
         yield path
 
 
-def source_identity(uri: str) -> dict[str, str | int]:
+def source_identity(uri: str, config: SourceConfig) -> dict[str, str | int]:
     """Return what changes when the video behind `uri` does: for fingerprints.
 
     A file has its size in bytes and the store's own mark (ETag, hash or time of change); a
     folder the number of images, their total size and a digest over names, sizes and marks.
 
     Raises:
-        InputMissing: nothing is there.
+        InputMissing: nothing is there, or it lies outside the allowed roots.
         StorageError: the store does not answer.
     """
+    refuse_outside(uri, config.allowed_roots)
     with faults_named(uri):
         fs, path = _filesystem(uri)
         info = fs.info(path)
@@ -74,11 +80,19 @@ def source_identity(uri: str) -> dict[str, str | int]:
         return _folder_identity(_images_in(fs, path))
 
 
-def _present(path: Path) -> Path:
+def _present(path: Path, config: SourceConfig) -> Path:
+    """Return a path that is a file or a folder: a device or a pipe would be read for ever."""
     try:
-        path.stat()
+        info = path.stat()
     except OSError as error:
         raise InputMissing(f"{path}: {error.strerror or error}") from None
+    if stat.S_ISDIR(info.st_mode):
+        for entry in path.iterdir() if config.allowed_roots is not None else ():
+            refuse_outside(str(entry), config.allowed_roots)  # a link may lead anywhere
+    elif not stat.S_ISREG(info.st_mode):
+        raise InputMissing(f"{path}: neither a file nor a folder")
+    elif info.st_size > config.max_bytes:
+        raise InputTooLarge(f"{path}: {info.st_size} bytes, source.max_bytes allows {config.max_bytes}")
     return path
 
 
@@ -109,7 +123,7 @@ def _stream(fs: Any, path: str, target: Path, max_bytes: int) -> int:
         while block := source.read(BLOCK_BYTES):
             copied += len(block)
             if copied > max_bytes:
-                raise InputMissing(f"larger than source.max_bytes allows ({max_bytes} bytes left)")
+                raise InputTooLarge(f"larger than source.max_bytes allows ({max_bytes} bytes left)")
             file.write(block)
     return copied
 
@@ -141,8 +155,8 @@ def faults_named(uri: str) -> Iterator[None]:
     """Turn what any store raises into this project's errors, without the secrets of the URI."""
     try:
         yield
-    except InputMissing as error:
-        raise InputMissing(f"{shown(uri)}: {error}") from None
+    except (InputMissing, InputTooLarge) as error:
+        raise type(error)(f"{shown(uri)}: {error}") from None
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         # fsspec calls an HTTP server that does not answer a missing file.
         if isinstance(error.__cause__, aiohttp.ClientConnectionError):

@@ -10,13 +10,16 @@ import numpy as np
 
 from pipeline.errors import DecodeCorrupt, InputMissing
 from pipeline.inputs.container import missing_bytes
+from pipeline.inputs.limits import MAX_PIXELS, refuse_large
 from pipeline.records import Frame
 
 # Of containers that do not say: the duration of a frame whose presentation time is missing or not later.
 FALLBACK_FRAME_SECONDS = 1 / 30
 
 
-def decode_video(path: Path, start_frame: int = 0) -> Generator[Frame, None, None]:
+def decode_video(
+    path: Path, start_frame: int = 0, max_pixels: int = MAX_PIXELS
+) -> Generator[Frame, None, None]:
     """Yield the frames of a video from `start_frame` on, in display order.
 
     Decoding always begins at the first frame, so that a frame is the same whatever
@@ -27,8 +30,9 @@ def decode_video(path: Path, start_frame: int = 0) -> Generator[Frame, None, Non
         InputMissing: there is no such file.
         DecodeCorrupt: no video, or damaged; names the first frame that cannot be trusted.
             All frames yielded before are intact.
+        InputTooLarge: a frame has more than `max_pixels`, coded or displayed; it was not decoded.
     """
-    with opened(path) as container, closing(_frames(path, container, start_frame)) as frames:
+    with opened(path) as container, closing(_frames(path, container, start_frame, max_pixels)) as frames:
         yield from frames
 
 
@@ -96,21 +100,24 @@ def upright(image: np.ndarray, display_matrix: np.ndarray | None) -> np.ndarray:
     return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
 
 
-def _frames(path: Path, container: Any, start_frame: int) -> Generator[Frame, None, None]:
+def _frames(path: Path, container: Any, start_frame: int, max_pixels: int) -> Generator[Frame, None, None]:
     size_hw, clock = None, _Clock()
-    for index, (frame, stream) in enumerate(_decoded(path, container)):
+    for index, (frame, stream) in enumerate(_decoded(path, container, max_pixels)):
         time_seconds = clock.seconds(frame.time)
         if size_hw is None:
             size_hw = displayed_size_hw((frame.height, frame.width), stream.sample_aspect_ratio)
+            refuse_large(path, (size_hw[1], size_hw[0]), max_pixels)  # odd pixel aspects stretch small frames
         if index < start_frame:
             continue
         image = _rgb(frame, size_hw)
         yield Frame(index, time_seconds, image, image.shape[:2])
 
 
-def _decoded(path: Path, container: Any) -> Iterator[tuple[Any, Any]]:
+def _decoded(path: Path, container: Any, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[Any, Any]]:
     """Yield intact decoded frames, each with its stream, then make sure that it was all."""
     stream, count = video_stream(path, container), 0
+    refuse_large(path, (stream.width, stream.height), max_pixels)
+    stream.codec_context.options |= {"max_pixels": str(max_pixels)}  # in case the stream itself says more
     try:
         for packet in container.demux(stream):
             if packet.is_corrupt:

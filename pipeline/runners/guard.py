@@ -72,6 +72,8 @@ def _fault_class(error: BaseException) -> FaultClass:
     # By name, since importing torch takes seconds that a driver need not spend.
     if any(cls.__name__ == "OutOfMemoryError" for cls in type(error).__mro__):
         return FaultClass.OOM_GPU
+    if any(cls.__name__ == "AcceleratorError" for cls in type(error).__mro__) or "CUDA error" in str(error):
+        return FaultClass.DEVICE
     if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
         return FaultClass.OOM_HOST
     if isinstance(error, OSError):

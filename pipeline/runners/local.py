@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from queue import Queue
 
-from pipeline.errors import FaultClass, Stopped
+from pipeline.errors import DeviceFailed, FaultClass, Stopped
 from pipeline.records import Shard, ShardReport
 from pipeline.runners.guard import MakeStage, OnFrames, Stage, run_guarded
 from pipeline.runners.progress import Progress
@@ -98,8 +98,11 @@ class _Followers:
             final = self.ledger.settle(report, attempt)
             if final is not None:
                 return final
-            if report.problem is not None and report.problem.fault_class is FaultClass.STOPPED:
+            fault_class = report.problem and report.problem.fault_class
+            if fault_class is FaultClass.STOPPED:
                 raise Stopped
+            if fault_class is FaultClass.DEVICE:
+                raise DeviceFailed(f"{report.problem and report.problem.message}; run again to go on")
             self.events.put(partial(self.progress.note_retry, report))
             if self.stopping.wait(self.ledger.pause_seconds(shard)):
                 raise Stopped

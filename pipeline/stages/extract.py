@@ -76,7 +76,11 @@ def good_frames(folder: Path) -> int:
 
 def _claim(folder: Path, uri: str, config: ExtractConfig) -> None:
     """Note what the folder is for, so that frames of two videos never mix."""
-    wanted = {"video": source_identity(uri), "max_width_px": config.max_width_px, "quality": config.quality}
+    wanted = {
+        "video": source_identity(uri, config.source),
+        "max_width_px": config.max_width_px,
+        "quality": config.quality,
+    }
     note = folder / NOTE
     if note.exists() and (found := json.loads(note.read_text())) != wanted:
         raise StorageError(

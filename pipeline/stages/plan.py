@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.inputs.manifest import ManifestConfig, VideoPrompts, load_manifest
-from pipeline.inputs.source import source_identity
+from pipeline.inputs.source import SourceConfig, source_identity
 from pipeline.records import Shard
 from pipeline.stages.model import find_weights
 from pipeline.stages.segment import SegmentConfig
@@ -47,7 +47,7 @@ def make_plan(manifest: str, check: ManifestConfig, plan: PlanConfig, segment: S
         replace(
             shard, fingerprint=fingerprint(shard.prompts, source, segment.affecting_masks(), weights_sha256)
         )
-        for video, source in ((video, _identity(video)) for video in videos)
+        for video, source in ((video, _identity(video, segment.source)) for video in videos)
         for shard in _shards(video, plan)
     ]
 
@@ -57,10 +57,10 @@ def _shards(video: VideoPrompts, plan: PlanConfig) -> list[Shard]:
     return make_shards(video.video_id, video.video_uri, video.prompts, frames, plan.objects_per_shard)
 
 
-def _identity(video: VideoPrompts) -> Mapping[str, str | int] | None:
+def _identity(video: VideoPrompts, config: SourceConfig) -> Mapping[str, str | int] | None:
     if video.facts is None:
         logger.warning("video %s can't be read", video.video_id)
     try:
-        return source_identity(video.video_uri)
+        return source_identity(video.video_uri, config)
     except PipelineError:
         return None

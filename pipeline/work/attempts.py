@@ -24,6 +24,7 @@ TAINTING = {
     FaultClass.NO_PROGRESS,
     FaultClass.OOM_GPU,
     FaultClass.OOM_HOST,
+    FaultClass.DEVICE,
     FaultClass.BUG,
 }
 

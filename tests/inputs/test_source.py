@@ -7,7 +7,7 @@ import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
 
-from pipeline.errors import InputMissing, StorageError
+from pipeline.errors import InputMissing, InputTooLarge, StorageError
 from pipeline.inputs.source import SourceConfig, localized, shown, source_identity
 
 DATA = bytes(range(256)) * 40
@@ -106,7 +106,7 @@ def test_more_bytes_than_allowed_are_refused_and_removed(scheme, put, tmp_path):
     uri = put(scheme, "large.mp4")
 
     with (
-        pytest.raises(InputMissing, match="large.mp4.*max_bytes"),
+        pytest.raises(InputTooLarge, match="large.mp4.*max_bytes"),
         localized(uri, SourceConfig(str(tmp_path), max_bytes=len(DATA) - 1)),
     ):
         pass
@@ -121,7 +121,7 @@ def test_what_is_not_there_is_missing(scheme, put):
     with pytest.raises(InputMissing, match=r"elsewhere\.mp4"), localized(uri, SourceConfig()):
         pass
     with pytest.raises(InputMissing, match=r"elsewhere\.mp4"):
-        source_identity(uri)
+        source_identity(uri, SourceConfig())
 
 
 def test_a_missing_local_path_and_an_unknown_scheme_are_missing(tmp_path):
@@ -144,25 +144,25 @@ def test_another_content_has_another_identity(scheme, put, tmp_path):
         return str(tmp_path / "changing.mp4")
 
     uri = stored(b"one")
-    first, unchanged = source_identity(uri), source_identity(uri)
+    first, unchanged = source_identity(uri, SourceConfig()), source_identity(uri, SourceConfig())
     stored(b"two, longer")
 
     assert first == unchanged
-    assert first != source_identity(uri)
+    assert first != source_identity(uri, SourceConfig())
 
 
 def test_a_folder_changes_with_its_images_and_not_with_other_files(tmp_path):
     for name in ("1.jpg", "2.jpg"):
         (tmp_path / name).write_bytes(DATA)
-    before = source_identity(str(tmp_path))
+    before = source_identity(str(tmp_path), SourceConfig())
 
     (tmp_path / "notes.txt").write_text("new")
-    with_notes = source_identity(str(tmp_path))
+    with_notes = source_identity(str(tmp_path), SourceConfig())
     (tmp_path / "2.jpg").rename(tmp_path / "3.jpg")
 
     assert before == with_notes
     assert before["files"] == 2
-    assert source_identity(str(tmp_path)) != before
+    assert source_identity(str(tmp_path), SourceConfig()) != before
 
 
 @pytest.mark.parametrize(

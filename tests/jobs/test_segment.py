@@ -10,7 +10,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from tests.clips import box, moving_shapes, write_manifest, write_video
+from tests.clips import SQUARE_BOX, box, moving_shapes, write_manifest, write_video
 from tests.jobs.conftest import masks_in, run_job, segment, start_job
 
 RAY = ("runner=ray", "runner.workers=2")
@@ -206,3 +206,74 @@ def test_wrong_usage_is_named_and_ends_without_a_traceback(dataset, tmp_path, ar
     assert code in (1, 3)
     assert named in output
     assert "Traceback" not in output
+
+
+SECRET = "TOPSECRET"
+
+
+def test_secrets_of_uris_are_nowhere_in_the_run_folder_or_in_what_is_said(tmp_path):
+    uri = f"http://me:{SECRET}@127.0.0.1:9/a.mp4?signature={SECRET}"
+    row = {**box("cam"), "video_uri": uri}
+    write_manifest(tmp_path / "prompts.parquet", [row])
+    run = tmp_path / "run"
+    code, output = run_job("segment", *segment(tmp_path, run, "retry.max_attempts=1"))
+    assert code == 3, output
+    assert SECRET not in output
+    written = [path for path in run.rglob("*") if path.is_file()]
+    assert written
+    assert not [path for path in written if SECRET.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    "video_id", ["../../outside", "/etc/x", "a/b\\c", "x" * 1000, "日本 ü", "_commit", ".hidden"]
+)
+def test_no_video_id_leads_out_of_the_run_folder(tmp_path, video_id):
+    write_video(tmp_path / "a.mp4", moving_shapes(4))
+    write_manifest(tmp_path / "prompts.parquet", [{**box("a"), "video_id": video_id, "video_uri": "a.mp4"}])
+    before = {path for path in tmp_path.rglob("*") if "deep" not in path.parts}
+    run = tmp_path / "deep" / "er" / "run"
+    code, output = run_job("segment", *segment(tmp_path, run))
+    assert code == 0, output
+    assert {path for path in tmp_path.rglob("*") if "deep" not in path.parts} == before
+    assert {p.name for p in run.parent.iterdir()} == {"run"}
+    assert list(videos_in(run)) == [video_id]
+    ((_, rows),) = masks_in(run).items()
+    assert {row["video_id"] for row in rows} == {video_id}
+
+
+def test_changed_inputs_are_computed_again_when_asked_for_and_nothing_else_is(dataset, undisturbed, tmp_path):
+    data = shutil.copytree(dataset, tmp_path / "data")
+    run = shutil.copytree(undisturbed, tmp_path / "run")
+    rows = [box("long", 1, label="disc"), box("middle", 4), box("00012", 9, 2, SQUARE_BOX)]
+    write_manifest(data / "prompts.parquet", [row for row in rows if row["video_id"] != "00012"])
+    for video in ("long", "middle", "00012"):  # the copies are the videos that were segmented
+        shutil.copystat(dataset / f"{video}.mp4", data / f"{video}.mp4")
+
+    code, output = run_job("segment", *segment(data, run))
+    assert code == 1
+    assert "shard 00012: is not in this manifest" in output
+    assert "shard middle: prompts was" in output
+
+    code, output = run_job("segment", *segment(data, run, "on_change=rerun"))
+    assert code == 0, output
+    assert sorted(masks_in(run)) == ["masks/long/long.parquet", "masks/middle/middle.parquet"]
+    assert {row["object_id"] for row in masks_in(run)["masks/middle/middle.parquet"]} == {4}
+
+    code, output = run_job("segment", *segment(data, run))
+    assert (code, "2 done before, 0 quarantined before, 0 to do" in output) == (0, True), output
+
+
+def test_a_second_driver_says_so_and_takes_over_when_asked(dataset, undisturbed, tmp_path):
+    first = start_job("segment", *segment(dataset, tmp_path, "driver.beat_seconds=0.2"))
+    wait_for(lambda: list(tmp_path.glob("_work/long/000001.001/checkpoint-*.json")))
+    first.send_signal(signal.SIGSTOP)
+    code, output = run_job("segment", *segment(dataset, tmp_path))
+    assert code == 1
+    assert f"process {first.pid} on" in output
+    code, output = run_job("segment", *segment(dataset, tmp_path, "driver.take_over=true"))
+    assert code == 0, output
+    first.send_signal(signal.SIGCONT)
+    said, _ = first.communicate(timeout=60)
+    assert first.returncode == 1, said
+    assert "taken this run over" in said
+    assert masks_in(tmp_path) == masks_in(undisturbed)

@@ -67,6 +67,9 @@ class ScriptedStage:
     def fill_gpu(self, shard, attempt, on_frames):
         raise OutOfMemoryError("CUDA out of memory")
 
+    def break_gpu(self, shard, attempt, on_frames):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
     def fill_host(self, shard, attempt, on_frames):
         raise MemoryError
 

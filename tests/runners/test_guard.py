@@ -34,6 +34,7 @@ def run(error, attempt=FIRST):
         pytest.param(OSError(errno.EDQUOT, "Quota exceeded"), FaultClass.STORAGE, id="quota"),
         pytest.param(OSError(errno.EACCES, "Permission denied"), FaultClass.STORAGE, id="other OS error"),
         pytest.param(torch.OutOfMemoryError("CUDA out of memory"), FaultClass.OOM_GPU, id="GPU memory"),
+        pytest.param(RuntimeError("CUDA error: misaligned address"), FaultClass.DEVICE, id="GPU fault"),
         pytest.param(MemoryError(), FaultClass.OOM_HOST, id="memory"),
         pytest.param(ZeroDivisionError("division"), FaultClass.BUG, id="anything else"),
     ],

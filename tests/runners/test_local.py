@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from pipeline.errors import FaultClass, StorageError, WeightsError
+from pipeline.errors import DeviceFailed, FaultClass, StorageError, WeightsError
 from pipeline.records import ShardStatus
 from pipeline.runners.local import run_local
 from pipeline.work.attempts import RetryConfig
@@ -68,3 +68,11 @@ def test_a_stage_that_cannot_be_made_ends_the_run(outcome):
 
 def test_no_shards_need_no_stage(outcome):
     assert outcome(run_local, make_without_weights, [], RetryConfig()) == {}
+
+
+def test_a_broken_gpu_ends_the_process_and_blames_no_other_shard(outcome, tmp_path):
+    shards = [shard("broken", "break_gpu", num_frames=9), shard("good")]
+
+    with pytest.raises(DeviceFailed, match="illegal memory access.*run again"):
+        outcome(run_local, partial(ScriptedStage, tmp_path), shards, RetryConfig())
+    assert not (tmp_path / "attempt.good.1").exists()

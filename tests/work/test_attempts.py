@@ -17,7 +17,7 @@ from pipeline.work.attempts import (
 )
 
 HOPELESS = ["input_missing", "input_too_large", "decode_corrupt", "prompt_invalid", "weights"]
-HOPEFUL = ["crash_signal", "oom_gpu", "oom_host", "no_progress", "bug"]
+HOPEFUL = ["crash_signal", "oom_gpu", "oom_host", "device", "no_progress", "bug"]
 CLASSES = st.sampled_from(FaultClass)
 
 
