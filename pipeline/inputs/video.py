@@ -13,6 +13,7 @@ from pipeline.inputs.container import missing_bytes
 from pipeline.inputs.limits import MAX_PIXELS, refuse_large
 from pipeline.records import Frame
 
+FFMPEG_MARGIN_PIXELS = 1 << 20
 # Of containers that do not say: the duration of a frame whose presentation time is missing or not later.
 FALLBACK_FRAME_SECONDS = 1 / 30
 
@@ -117,7 +118,8 @@ def _decoded(path: Path, container: Any, max_pixels: int = MAX_PIXELS) -> Iterat
     """Yield intact decoded frames, each with its stream, then make sure that it was all."""
     stream, count = video_stream(path, container), 0
     refuse_large(path, (stream.width, stream.height), max_pixels)
-    stream.codec_context.options |= {"max_pixels": str(max_pixels)}  # in case the stream itself says more
+    # The stream itself may say more than its container; FFmpeg counts a margin around each frame.
+    stream.codec_context.options |= {"max_pixels": str(2 * max_pixels + FFMPEG_MARGIN_PIXELS)}
     try:
         for packet in container.demux(stream):
             if packet.is_corrupt:
