@@ -55,7 +55,7 @@ def read_rows(uri: str) -> tuple[list[Row], list[Fault]]:
         if isinstance(table, Fault):
             faults.append(table)
             continue
-        wrong = list(column_faults(file, table.schema))
+        wrong = list(column_faults(file, table.schema)) or list(_content_faults(file, table))
         faults += wrong
         if not wrong:
             rows += [Row(file, number, _whole(values)) for number, values in enumerate(table.to_pylist())]
@@ -76,6 +76,15 @@ def column_faults(file: str, found: pa.Schema) -> Iterator[Fault]:
             yield Fault(file, None, wanted.name, f"the column {len(types)} times", "once")
         elif types and not fits(types[0], wanted.type):
             yield Fault(file, None, wanted.name, str(types[0]), str(wanted.type))
+
+
+def _content_faults(file: str, table: pa.Table) -> Iterator[Fault]:
+    """Yield the columns whose bytes are not what their types say: the file is damaged."""
+    for name in table.column_names:
+        try:
+            table[name].validate(full=True)
+        except pa.ArrowException as error:
+            yield Fault(file, None, name, str(error), "a whole Parquet file")
 
 
 def fits(found: pa.DataType, wanted: pa.DataType) -> bool:

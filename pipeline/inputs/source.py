@@ -48,6 +48,7 @@ def localized(uri: str, config: SourceConfig) -> Iterator[Path]:
         InputTooLarge: it is larger than `max_bytes`.
         StorageError: the transfer broke off; trying again may help.
     """
+    _refuse_unreadable(uri)
     refuse_outside(uri, config.allowed_roots)
     local = local_path(uri)
     if local is not None:
@@ -71,6 +72,7 @@ def source_identity(uri: str, config: SourceConfig) -> dict[str, str | int]:
         InputMissing: nothing is there, or it lies outside the allowed roots.
         StorageError: the store does not answer.
     """
+    _refuse_unreadable(uri)
     refuse_outside(uri, config.allowed_roots)
     with faults_named(uri):
         fs, path = _filesystem(uri)
@@ -78,6 +80,17 @@ def source_identity(uri: str, config: SourceConfig) -> dict[str, str | int]:
         if info["type"] != "directory":
             return {"size_bytes": int(info.get("size") or 0), "mark": _content_mark(info)}
         return _folder_identity(_images_in(fs, path))
+
+
+def _refuse_unreadable(uri: str) -> None:
+    """Refuse what is no URI, before anything else takes it apart."""
+    if "\0" in uri:  # no system call takes it
+        raise InputMissing(f"{uri!r}: holds a null character")
+    if local_path(uri) is None:
+        try:
+            urlsplit(uri)
+        except ValueError as error:
+            raise InputMissing(f"{shown(uri)}: {error}") from None
 
 
 def _present(path: Path, config: SourceConfig) -> Path:

@@ -62,6 +62,8 @@ def video_stream(path: Path, container: Any) -> Any:
     stream = container.streams.best("video")
     if stream is None:
         raise DecodeCorrupt(f"{path}: no video stream, found {_kinds(container)}")
+    if stream.codec_context is None:
+        raise DecodeCorrupt(f"{path}: no decoder here for its video stream")
     # See docs/decisions/damaged-video.md: frame threads lose errors, and without `explode`
     # decoders paint over what they cannot read.
     stream.thread_type = "SLICE"

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
-from pipeline.storage.files import complete_or_absent, sha256_of
+from pipeline.storage.files import sha256_of, write_whole
 from pipeline.storage.store import Store
 from pipeline.storage.workspace import Workspace
 
@@ -82,8 +82,8 @@ def write_checkpoint(
         keep: How many states to keep.
     """
     state = workspace.folder / f"state-{next_frame:09d}.safetensors"
-    with complete_or_absent(state) as partial:
-        save_file(dict(tensors), partial)
+    # Not by `save_file`: it tells of a full disk by an error of its own that says no more.
+    write_whole(state, save(dict(tensors)))
     workspace.keep(state.name)
     checkpoint = Checkpoint(fingerprint, next_frame, dict(spans), state.name, sha256_of(state))
     workspace.write(f"checkpoint-{next_frame:09d}.json", json.dumps(asdict(checkpoint)).encode())

@@ -20,5 +20,8 @@ def shown(uri: str) -> str:
     """
     if local_path(uri) is not None:
         return uri
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # no URI at all: who knows where its secrets are
+        return f"{uri.partition('://')[0]}://..."
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

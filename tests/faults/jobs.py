@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.work.run_folder import RunFolder
 from tests.clips import SQUARE_BOX, box, moving_shapes, write_manifest, write_video
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -69,12 +71,14 @@ def make_dataset(folder: Path) -> Path:
     return folder
 
 
-def masks_of(run: Path) -> Table:
-    """Return all masks of a run; a row that is there twice is a fault."""
+def masks_of(run: Path | str) -> Table:
+    """Return all masks of a run, a path or a URI; a row that is there twice is a fault."""
     table: Table = {}
-    for file in sorted((run / "masks").rglob("*.parquet")):
-        for row in pq.read_table(file, partitioning=None).to_pylist():
+    store = RunFolder.of(str(run)).store
+    for file in store.sizes("masks"):
+        for row in pq.read_table(pa.BufferReader(store.read(file))).to_pylist():
             key = row["video_id"], row["object_id"], row["frame_index"]
             assert key not in table, f"{file}: {key} is there twice"
-            table[key] = hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest()
+            of_mask = {name: value for name, value in row.items() if name != "video_id"}
+            table[key] = hashlib.sha256(repr(sorted(of_mask.items())).encode()).hexdigest()
     return table

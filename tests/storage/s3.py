@@ -26,6 +26,17 @@ class S3Server:
     def do(self, action: str) -> None:
         subprocess.run([SCRIPT, action, self.folder, str(PORT)], check=True, stdout=subprocess.DEVNULL)
 
+    @staticmethod
+    def environment(endpoint: str) -> dict[str, str]:
+        """Return what leads a process to an S3 server."""
+        return {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
     def new_bucket(self) -> str:
         """Return the URI of a bucket that nobody else has."""
         name = f"test-{uuid.uuid4().hex[:12]}"
@@ -55,8 +66,5 @@ def s3(s3_server, monkeypatch) -> S3Server:
 
 def use_endpoint(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     """Let S3 be where `endpoint` is."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        monkeypatch.setenv(name, "us-east-1")
+    for name, value in S3Server.environment(endpoint).items():
+        monkeypatch.setenv(name, value)
