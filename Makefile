@@ -2,9 +2,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.set-up
 DEMO := out/demo
+SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup  # whatever starts Ray, or a server, in one of them
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint bench constraints clean
+.PHONY: help setup demo test check chaos lint bench constraints clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,10 +23,16 @@ demo: setup  ## Segment the bundled clips with the embedded model and show the m
 	$(BIN)/python -m jobs.show run=$(DEMO)
 
 test: lint  ## Check the code and run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not chaos"
 
 check: lint  ## The same without the slow tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not chaos and not slow"
+
+chaos: setup  ## Try many more faults than the tests do, and write what they cost into docs/reliability.md
+	rm -f out/outcomes.jsonl
+	mkdir -p out
+	OUTCOMES=$(CURDIR)/out/outcomes.jsonl $(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m tests.faults.outcomes out/outcomes.jsonl
 
 lint: setup  ## Check style, import rule and types only
 	$(BIN)/ruff check --quiet

@@ -14,6 +14,13 @@ pytest_plugins = ["tests.storage.s3"]
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process run all that starts Ray or the S3 server: each is there once a machine."""
+    for item in items:
+        if item.get_closest_marker("ray") or "s3_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("one at a time"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real videos and ground truth that lies beside a checkout, not in it."""

@@ -147,10 +147,11 @@ def _parquet_files(fs: Any, folder: str) -> list[str]:
 
 
 def _read(fs: Any, file: str, name: str) -> pa.Table | Fault:
+    with fs.open(file, "rb") as opened:
+        data = opened.read()
     try:
-        with fs.open(file, "rb") as opened:
-            return pq.ParquetFile(opened).read()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
+        return pq.ParquetFile(pa.BufferReader(data)).read()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # Arrow takes damage for failing I/O
         return Fault(name, None, "(all)", str(error).splitlines()[0], "a Parquet file")
 
 
