@@ -63,7 +63,7 @@ VIDEOS = pa.schema(
         pa.field("attempts", pa.int32(), nullable=False),
         pa.field("fault_class", pa.string()),  # of what was given up
         pa.field("message", pa.string()),
-        pa.field("flags", pa.list_(pa.string()), nullable=False),  # signs of drift
+        pa.field("flags", pa.list_(pa.string()), nullable=False),  # what short memory led to
     ],
     metadata={"schema_version": "1"},
 )
