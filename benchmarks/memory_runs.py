@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.official import official_nano, track
 from pipeline.engine.engine import EngineConfig, Precision
-from pipeline.records import Prompt, Shard
+from pipeline.records import Attempt, Prompt, Shard
 from pipeline.stages.segment import SegmentConfig, SegmentStage
 
 MIB = 2**20
@@ -42,7 +42,7 @@ def segment_with_stage(video: Path, prompts: Sequence[Prompt], run: Path, every:
     stage = SegmentStage(config, str(run))
     curve = MemoryCurve(every, model_mib=_rss_mib())
     shard = Shard("looped", "looped", str(video), tuple(prompts), fingerprint={"benchmark": "memory"})
-    stage(shard, 1, curve.take)
+    stage(shard, Attempt("000001.001"), curve.take)
     curve.peak_mib = _peak_mib()  # the merge of all spans at the end is in it
     return curve
 

@@ -11,7 +11,7 @@ from benchmarks.settings import Setting
 from benchmarks.ticks import Stopwatch
 from benchmarks.workload import Clip, write_video
 from pipeline.outputs.reader import read_masks
-from pipeline.records import Shard
+from pipeline.records import Attempt, Shard
 from pipeline.stages.model import ModelConfig
 from pipeline.stages.segment import SegmentConfig, SegmentStage
 
@@ -56,7 +56,7 @@ def _segment(stage: SegmentStage, shard: Shard, watch: Stopwatch, setting: Setti
         elif done == setting.warmup:
             watch.start()
 
-    stage(shard, 1, on_frames)
+    stage(shard, Attempt("000001.001"), on_frames)
     watch.stop()
     watch.frames += setting.frames - setting.warmup
 

@@ -14,6 +14,7 @@ pytest_plugins = ["tests.storage.s3"]
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one process run all that starts Ray or the S3 server: each is there once a machine."""
     for item in items:

@@ -8,7 +8,7 @@ Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 
 import logging
 import time
-from collections import Counter
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 CALLS_BEFORE_CAPTURE = 8
+WINDOW_CALLS = 64  # among so many without a graph: shapes of first frames come once a video, now and then
 MOST_GRAPHS = 8  # each holds its memory; and torch's compiler takes no more shapes of one function
 WARM_UP_CALLS = 3  # kernels are chosen, and libraries set up, before the capture
 
@@ -29,21 +30,32 @@ class Captured:
         self.function = function
         self.recorded = torch.compile(function, dynamic=False) if compile else function
         self.name = name
-        self._calls: Counter[tuple] = Counter()
-        self._graphs: dict[tuple, _Graph] = {}
+        self._recent: deque[tuple] = deque(maxlen=WINDOW_CALLS)
+        self._graphs: dict[tuple, Callable[..., Any]] = {}  # or the function, where none can be had
 
     def __call__(self, *inputs: torch.Tensor) -> Any:
         """Return what the function returns, in memory of its own."""
         shapes = tuple((x.shape, x.dtype) for x in inputs)
-        self._calls[shapes] += 1
-        if shapes not in self._graphs and self._is_worth_it(shapes):
-            started = time.monotonic()
-            self._graphs[shapes] = _Graph(self.recorded, inputs)
-            log.info("captured %s for %s in %.1f s", self.name, shapes[0], time.monotonic() - started)
+        if shapes not in self._graphs:
+            self._recent.append(shapes)
+            if self._is_worth_it(shapes):
+                self._graphs[shapes] = self._capture(inputs)
         return self._graphs.get(shapes, self.function)(*inputs)
 
     def _is_worth_it(self, shapes: tuple) -> bool:
-        return self._calls[shapes] > CALLS_BEFORE_CAPTURE and len(self._graphs) < MOST_GRAPHS
+        return self._recent.count(shapes) > CALLS_BEFORE_CAPTURE and len(self._graphs) < MOST_GRAPHS
+
+    def _capture(self, inputs: tuple[torch.Tensor, ...]) -> Callable[..., Any]:
+        """Return a graph for these shapes, or the function where that fails: it is slower, no fault."""
+        sizes = ", ".join("x".join(map(str, x.shape)) for x in inputs)
+        started = time.monotonic()
+        try:
+            graph = _Graph(self.recorded, inputs)
+        except (RuntimeError, torch.OutOfMemoryError) as error:
+            log.warning("no graph of %s for %s, it goes on without: %s", self.name, sizes, error)
+            return self.function
+        log.info("captured %s for %s in %.1f s", self.name, sizes, time.monotonic() - started)
+        return graph
 
 
 class _Graph:

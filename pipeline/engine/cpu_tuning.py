@@ -32,6 +32,8 @@ def keep_freed_memory() -> None:
 
 def use_threads(count: int) -> None:
     """Let what this thread computes use so many threads."""
+    # A thread takes the count that any thread set last when it first asks for it: so let it ask now.
+    torch.get_num_threads()
     torch.set_num_threads(count)
 
 

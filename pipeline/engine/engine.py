@@ -36,6 +36,7 @@ from pipeline.engine.state import MEMORY_SPAN_FRAMES, ConditioningFrame, ObjectS
 from pipeline.engine.streams import SideStream
 from pipeline.engine.tracking import LaneTensors, remember_prompted, track
 from pipeline.engine.video_masks import to_video_masks
+from pipeline.errors import UsageError
 from pipeline.records import Frame, FrameMasks
 
 
@@ -77,6 +78,8 @@ class EngineConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"engine.{name} must be 1 or more, got {value}")
+        if self.capture and self.device in (DeviceChoice.cpu, DeviceChoice.mps):
+            raise ValueError(f"engine.capture=true needs engine.device=cuda, got {self.device.value}")
         if self.compile and not self.capture:
             raise ValueError("engine.compile=true needs engine.capture=true, got engine.capture=false")
         if not 1 <= self.memory_frames <= MEMORY_SPAN_FRAMES:
@@ -91,9 +94,15 @@ class EngineConfig:
 
 
 def choose_device(choice: DeviceChoice) -> torch.device:
-    """Return the device asked for; `auto` is CUDA where there is one, otherwise the CPU."""
+    """Return the device asked for; `auto` is CUDA where there is one, otherwise the CPU.
+
+    Raises:
+        UsageError: It is not there.
+    """
     if choice is DeviceChoice.auto:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if choice is DeviceChoice.cuda and not torch.cuda.is_available():
+        raise UsageError("engine.device=cuda: torch finds no CUDA device on this machine")
     return torch.device(choice.value)
 
 
@@ -105,7 +114,7 @@ class Engine:
         self.config = config
         self.device = choose_device(config.device)
         if config.capture and self.device.type != "cuda":
-            raise ValueError(f"engine.capture=true needs a CUDA device, got {self.device.type}")
+            raise UsageError(f"engine.capture=true needs a CUDA device, got {self.device.type}")
         if self.device.type == "cpu":
             tune_thread()
             keep_freed_memory()

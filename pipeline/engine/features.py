@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -52,5 +53,12 @@ def encode_frames(
 def normalised(images: torch.Tensor) -> torch.Tensor:
     """Return (frame, side, side, 3) uint8 as (frame, 3, side, side) float32, as the official loader does."""
     pixels = images.permute(0, 3, 1, 2)
-    mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (RGB_MEAN, RGB_STD))
+    mean, std = _statistics(images.device)
     return (pixels.float() / 255.0 - mean) / std
+
+
+@cache
+def _statistics(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and standard deviation, (3, 1, 1); once a device, since the copy waits for all its work."""
+    mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (RGB_MEAN, RGB_STD))
+    return mean, std

@@ -26,18 +26,21 @@ def clean_regions(logits: torch.Tensor, max_hole_px: int, max_speck_px: int) -> 
     if not max_hole_px and not max_speck_px:
         return logits
     masks = (logits > 0).cpu().numpy()
-    holes = _small_regions(~masks, max_hole_px).to(logits.device)
-    specks = _small_regions(masks, max_speck_px).to(logits.device)
-    return logits.masked_fill(holes, HOLE_LOGIT).masked_fill(specks, SPECK_LOGIT)
+    if max_hole_px:
+        holes = _small_regions(~masks, max_hole_px).to(logits.device)
+        logits = logits.masked_fill(holes, HOLE_LOGIT)
+    if max_speck_px:
+        specks = _small_regions(masks, max_speck_px).to(logits.device)
+        logits = logits.masked_fill(specks, SPECK_LOGIT)
+    return logits
 
 
 def _small_regions(masks: np.ndarray, max_area_px: int) -> torch.Tensor:
     """Return the pixels of all regions of at most `max_area_px`; both (object, 1, height, width) bool."""
     found = np.zeros_like(masks)
-    if max_area_px:
-        for found_2d, mask in zip(found[:, 0], masks[:, 0], strict=True):
-            _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-            small = stats[:, cv2.CC_STAT_AREA] <= max_area_px
-            small[0] = False  # label 0 is what is not in the mask
-            found_2d[:] = small[labels]
+    for found_2d, mask in zip(found[:, 0], masks[:, 0], strict=True):
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+        small = stats[:, cv2.CC_STAT_AREA] <= max_area_px
+        small[0] = False  # label 0 is what is not in the mask
+        found_2d[:] = small[labels]
     return torch.from_numpy(found)

@@ -35,8 +35,12 @@ BATCHES_AHEAD = 2  # of frames, that are encoded while an earlier one is tracked
 class SharedEngine:
     """The engine's own interface, for one video a call, from any thread."""
 
-    def __init__(self, make_engine: Callable[[], Engine]):
+    def __init__(self, make_engine: Callable[[], Engine], cores: int | None = None):
         """Make the engine, in a thread that will compute.
+
+        Args:
+            make_engine: Called once.
+            cores: To compute with; as many as this thread may use by default.
 
         On a CPU any other thread that computes with several cores, if only once, makes OpenMP put the
         threads of all to sleep at every wait: small models then run at half their speed.
@@ -47,15 +51,17 @@ class SharedEngine:
         self._idle_teams, self._closed = 0, False
         self._team_threads: list[threading.Thread] = []
         atexit.register(self.close)
-        self._cores = torch.get_num_threads()
-        made: Future[Engine] = Future()
-        self._start_team(make_engine, made)
-        self.engine = made.result()
+        self._cores = cores or torch.get_num_threads()
+        try:
+            self.engine = self._start_team(make_engine).result()
+        except BaseException:
+            atexit.unregister(self.close)
+            raise
         self.image_size_px, self.device = self.engine.image_size_px, self.engine.device
         self.videos_in_flight = self.engine.videos_in_flight
         self.teams = self.engine.teams(self._cores)
         for _ in range(self.teams - 1):
-            self._start_team(lambda: self.engine, Future())
+            self._start_team(lambda: self.engine).result()
 
     def encode(self, frames: Iterable[Frame]) -> Iterator[FrameFeatures]:
         """Yield the features of a video's frames; those of the next ones are computed meanwhile."""
@@ -124,10 +130,12 @@ class SharedEngine:
                 self._changed.notify()
         return request.answer
 
-    def _start_team(self, make_engine: Callable[[], Engine], made: Future) -> None:
+    def _start_team(self, make_engine: Callable[[], Engine]) -> Future[Engine]:
+        made: Future[Engine] = Future()
         team = threading.Thread(target=self._serve, args=(make_engine, made), name="engine", daemon=True)
         self._team_threads.append(team)
         team.start()
+        return made
 
     def _serve(self, make_engine: Callable[[], Engine], made: Future) -> None:
         tune_thread()

@@ -23,6 +23,10 @@ class Stage(Protocol):
         """Run an attempt; may raise. `on_frames` raises Stopped where it is to end in order."""
         ...
 
+    def close(self) -> None:
+        """Let go of the model."""
+        ...
+
 
 # Loads the model. It is pickled to reach Ray's workers: a function of a module, or a partial of one.
 MakeStage = Callable[[], Stage]

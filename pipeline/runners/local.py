@@ -45,6 +45,7 @@ def run_local(
             yield report
     finally:
         followers.stop(grace_seconds)
+        stage.close()
 
 
 class _Followers:

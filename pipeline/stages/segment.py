@@ -83,16 +83,18 @@ class Begun(NamedTuple):
 class SegmentStage:
     """Holds the model; called once a shard and attempt, for several shards at a time from as many threads."""
 
-    def __init__(self, config: SegmentConfig, run: str, stands_in: bool = False):
+    def __init__(self, config: SegmentConfig, run: str, stands_in: bool = False, cores: int | None = None):
         """Load the model.
 
         Args:
             run: URI of the run folder.
             stands_in: The model is a smaller one than the run was planned with.
+            cores: Of a CPU to compute with; as many as this thread may use by default.
         """
         weights, self.weights_sha256 = find_weights(config.model)
         self.config = config
-        self.engine = SharedEngine(partial(_make_engine, config, weights))
+        self.cores = cores or torch.get_num_threads()
+        self.engine = SharedEngine(partial(_make_engine, config, weights), self.cores)
         self.shards_at_once = self.engine.videos_in_flight
         self.run = RunFolder.of(run, config.storage)
         self.stands_in = stands_in
@@ -112,7 +114,11 @@ class SegmentStage:
         """The same stage with the model that is to stand in; it is loaded when it is first wanted."""
         assert self.config.smaller_model is not None
         config = replace(self.config, model=self.config.smaller_model, smaller_model=None)
-        return SegmentStage(config, self.run.root, stands_in=True)
+        return SegmentStage(config, self.run.root, stands_in=True, cores=self.cores)
+
+    def close(self) -> None:
+        """End the engine's threads, and let go of the model."""
+        self.engine.close()
 
     def _segment(self, shard: Shard, attempt: Attempt, on_frames: Callable[[int], None]) -> ShardReport:
         started = time.monotonic()

@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch.utils._pytree import tree_leaves
 
 from pipeline.engine import engine, memory_attention
-from pipeline.engine.engine import EngineConfig
+from pipeline.engine.engine import DeviceChoice, Engine, EngineConfig
 from pipeline.engine.lanes import Lane, look_back
 from pipeline.engine.state import VideoState
 from pipeline.engine.tracking import LaneTensors, track
+from pipeline.errors import UsageError
 from pipeline.records import Prompt
 from tests.engine.scenes import condition, engine_of, nano_model, scene
 
@@ -49,8 +50,15 @@ def test_the_compiler_takes_encoder_and_tracker_as_a_whole(network_as_on_a_gpu):
 
 
 def test_graphs_are_refused_where_there_are_none():
-    with pytest.raises(ValueError, match=r"engine.capture=true needs a CUDA device, got cpu"):
-        engine_of(nano_model(), capture=True)
+    with pytest.raises(ValueError, match=r"engine.capture=true needs engine.device=cuda, got cpu"):
+        EngineConfig(device=DeviceChoice.cpu, capture=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("config", [EngineConfig(capture=True), EngineConfig(device=DeviceChoice.cuda)])
+def test_a_gpu_that_is_not_there_is_named_by_the_setting_that_asks_for_it(config):
+    with pytest.raises(UsageError, match=r"engine\.(capture=true|device=cuda)"):
+        Engine(nano_model(), config)
 
 
 def test_nothing_is_compiled_that_is_not_captured():

@@ -7,10 +7,10 @@ from pipeline.engine.relief import HALVED, ON_HOST
 from pipeline.engine.shared_engine import SharedEngine
 from pipeline.records import Prompt, Rle
 from tests.engine.scenes import SIZE_HW, disc, engine_of, nano_model, propagate, scene
-from tests.engine.test_shared_engine import follow
+from tests.engine.test_shared_engine import FRAMES, follow
 
 MASK = Prompt(1, 0, mask=Rle(SIZE_HW, b""))
-PROMPTS = [MASK, *(Prompt(i, i, box_xyxy=(60 + 9 * i, 40, 84 + 9 * i, 64)) for i in (2, 3, 4, 5))]
+PROMPTS = [MASK, *(Prompt(i, i, box_xyxy=(60 + 9 * i, 40, 84 + 9 * i, 64)) for i in (2, 3))]
 
 
 def engine():
@@ -38,7 +38,7 @@ class SmallDevice:
 
 @pytest.fixture(scope="module")
 def frames():
-    return scene(12, engine().image_size_px)
+    return scene(FRAMES, engine().image_size_px)
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,11 @@ def expected(frames):
 @pytest.mark.parametrize(
     ("fits", "rungs"),
     [
-        pytest.param({"frames": 4, "lanes": 5}, [], id="all fits"),
-        pytest.param({"frames": 1, "lanes": 5}, [HALVED], id="one frame at a time"),
+        pytest.param({"frames": 4, "lanes": 3}, [], id="all fits"),
+        pytest.param({"frames": 1, "lanes": 3}, [HALVED], id="one frame at a time"),
         pytest.param({"frames": 4, "lanes": 2}, [HALVED], id="two objects at a time"),
         pytest.param({"frames": 1, "lanes": 1}, [HALVED], id="one of each"),
-        pytest.param({"frames": 0, "lanes": 5, "failures": 1}, [ON_HOST], id="no frame, once"),
+        pytest.param({"frames": 0, "lanes": 3, "failures": 1}, [ON_HOST], id="no frame, once"),
         pytest.param({"frames": 4, "lanes": 0, "failures": 1}, [ON_HOST], id="no object, once"),
     ],
 )
@@ -64,7 +64,7 @@ def test_steps_down_change_no_mask(frames, expected, fits, rungs):
 
 
 def test_what_fitted_is_the_limit_from_then_on(frames):
-    small = SmallDevice(frames=1, lanes=5)
+    small = SmallDevice(frames=1, lanes=3)
     shared = SharedEngine(lambda: small.engine)
     follow(shared, frames, PROMPTS)
     assert shared.relief.largest == {"encode": 1}
@@ -74,6 +74,6 @@ def test_what_fitted_is_the_limit_from_then_on(frames):
 
 
 def test_what_fits_by_no_means_is_the_callers_to_handle(frames):
-    shared = SharedEngine(lambda: SmallDevice(frames=0, lanes=5).engine)
+    shared = SharedEngine(lambda: SmallDevice(frames=0, lanes=3).engine)
     with pytest.raises(torch.OutOfMemoryError):
         follow(shared, frames, PROMPTS)

@@ -1,14 +1,18 @@
 """Several threads, one engine: batches form by themselves, and a fault stays with its video."""
 
+import itertools
 import subprocess
 import sys
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import numpy as np
 import pytest
 import torch
 
+from pipeline.engine.cpu_tuning import use_one_thread
+from pipeline.engine.requests import Request
 from pipeline.engine.shared_engine import BATCHES_AHEAD, SharedEngine
 from pipeline.engine.state import VideoState
 from pipeline.records import Prompt, Rle
@@ -83,6 +87,35 @@ def test_a_video_that_fails_harms_no_other(engine, frames):
         assert good.result() == also_good.result()
 
 
+def test_a_step_that_fails_half_way_and_is_done_again_forgets_nothing(frames):
+    prompts = [MASK, *(Prompt(i, 0, box_xyxy=(60 + 9 * i, 40, 84 + 9 * i, 64)) for i in (2, 3))]
+    engine = engine_of(nano_model(), teams=1, lanes_at_once=2)
+    expected = [r.rles for r in propagate(engine, frames, prompts, {MASK: disc(0)})[0]]
+    track, calls = engine._track, itertools.count(1)
+
+    def fails_once(*tensors):
+        if next(calls) == 2 * 8:  # the second batch of the eighth tracked frame
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return track(*tensors)
+
+    engine._track = fails_once
+    assert follow(SharedEngine(lambda: engine), frames, prompts) == expected
+
+
+def test_teams_share_the_cores_whatever_other_threads_ask_for():
+    shared, threads, both = SharedEngine(lambda: engine_of(nano_model()), cores=4), [], Barrier(2)
+
+    def look(items):
+        threads.append(torch.get_num_threads())
+        both.wait(10)  # so that each team takes one
+        return items
+
+    with ThreadPoolExecutor(1, initializer=use_one_thread):
+        asked = [shared._ask(Request(look, [i], i, object())) for i in range(2)]
+        assert [answer.result() for answer in asked] == [[0], [1]]
+    assert threads == [2, 2]
+
+
 def test_a_closed_engine_has_no_thread_left(engine, frames):
     shared = SharedEngine(lambda: engine)
     features = shared.encode(frames)
@@ -102,6 +135,8 @@ def test_python_exits_well_while_the_engine_computes():
     program = """
 from tests.conftest import REPOSITORY
 from tests.engine.scenes import engine_of, nano_model, scene
+from pipeline.engine.cpu_tuning import use_one_thread
+from pipeline.engine.requests import Request
 from pipeline.engine.shared_engine import SharedEngine
 features = SharedEngine(lambda: engine_of(nano_model())).encode(scene(40, 256))
 for _ in range(5):

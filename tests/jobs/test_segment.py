@@ -81,15 +81,9 @@ def test_killed_in_the_middle_and_run_again_the_table_is_the_same(dataset, undis
     assert int(output.split(" frames have masks; ")[1].split(" computed")[0]) <= 82 - 20
 
 
-@pytest.mark.parametrize(
-    ("runner", "number"),
-    [
-        pytest.param("local", signal.SIGINT, id="Ctrl-C in the loop"),
-        pytest.param("ray", signal.SIGTERM, id="kill under Ray", marks=pytest.mark.ray),
-    ],
-)
-def test_stopped_by_a_signal_it_says_so_and_goes_on_later(dataset, undisturbed, tmp_path, runner, number):
-    process = start_job("segment", *segment(dataset, tmp_path, f"runner={runner}"))
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_a_signal_it_says_so_and_goes_on_later(dataset, undisturbed, tmp_path, number):
+    process = start_job("segment", *segment(dataset, tmp_path))
     wait_for(lambda: list(tmp_path.glob("_work/long/000001.001/checkpoint-000000010.json")))
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)

@@ -43,6 +43,9 @@ class ScriptedStage:
             frames_computed=shard.num_frames_hint,
         )
 
+    def close(self):
+        (self.trace / "closed").touch()
+
     def succeed(self, shard, attempt, on_frames):
         for frames in range(1, shard.num_frames_hint + 1):
             on_frames(frames)

@@ -134,6 +134,20 @@ def test_storage_that_stays_away_stops_the_run(ray_here, outcome, tmp_path, work
     assert workers_gone()
 
 
+def test_a_worker_that_hears_nothing_from_its_driver_ends_by_itself(tmp_path, workers_gone):
+    driver = _start_driver(tmp_path, "go_on_forever", RAY_ADDRESS="")
+    while not (tmp_path / "attempt.only.1").exists():
+        assert driver.poll() is None, driver.communicate()[1]
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGSTOP)
+
+    assert workers_gone()
+
+    driver.send_signal(signal.SIGCONT)
+    driver.terminate()
+    driver.communicate(timeout=60)
+
+
 def test_leaving_early_ends_the_workers(ray_here, new_ledger, tmp_path, workers_gone):
     shards = [shard("good", num_frames=9), shard("endless", "go_on_forever")]
     reports = run_on_ray(
@@ -188,6 +202,7 @@ def test_as_many_workers_as_nodes_have_room_for(nodes, gpus_per_worker, cpus_per
 
 SCRIPT = """
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from pipeline.runners.progress import Progress
@@ -201,7 +216,7 @@ from tests.runners.scripted import ScriptedStage, shard
 shards = [shard("only", sys.argv[2])]
 make_stage = partial(ScriptedStage, Path(sys.argv[1]))
 ledger = Ledger(RunFolder.of(sys.argv[1] + "/run"), RetryConfig(), 1, shards)
-config = RunnerConfig(workers=1, grace_seconds=1)
+config = RunnerConfig(workers=1, grace_seconds=1, silent_seconds=5)
 for report in run_on_ray(make_stage, shards, ledger, Progress(shards), config):
     print(report.shard_id, report.status.value)
 """

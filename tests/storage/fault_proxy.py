@@ -58,9 +58,20 @@ def fault_proxy(server: str, fate: Fate = lambda _: PASS) -> Iterator[FaultProxy
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     assert started.wait(10)
-    yield proxy
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    try:
+        yield proxy
+    finally:
+        asyncio.run_coroutine_threadsafe(_end_all_tasks(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+
+
+async def _end_all_tasks() -> None:
+    """Let no request outlive the proxy: those that stall would do so for an hour."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _address(site: web.TCPSite) -> str:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real S3 server on this machine: Ceph's gateway over a store in memory.
-#   s3-server.sh start DIR PORT      about 15 s; three more ports, from PORT + 1, are its own
+#   s3-server.sh start DIR PORT      about 15 s; 40 more ports, from PORT + 1, are its own
 #   s3-server.sh kill  DIR           the gateway alone, as by `kill -9`
 #   s3-server.sh again DIR PORT      the gateway alone, anew, with all that was stored
 #   s3-server.sh stop  DIR

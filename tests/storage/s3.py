@@ -1,10 +1,13 @@
 """A real S3 server for the tests, and buckets in it."""
 
 import os
+import random
 import shutil
+import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +15,6 @@ import boto3
 import pytest
 
 SCRIPT = Path(__file__).with_name("s3-server.sh")
-PORT = 7480
 KEY, SECRET = "TESTKEY", "TESTSECRET"
 
 
@@ -21,10 +23,14 @@ class S3Server:
     """Ceph's gateway, which can be killed and started again with all that it holds."""
 
     folder: Path
-    endpoint: str = f"http://127.0.0.1:{PORT}"
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def do(self, action: str) -> None:
-        subprocess.run([SCRIPT, action, self.folder, str(PORT)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([SCRIPT, action, self.folder, str(self.port)], check=True, stdout=subprocess.DEVNULL)
 
     @staticmethod
     def environment(endpoint: str) -> dict[str, str]:
@@ -51,10 +57,23 @@ def s3_server(tmp_path_factory) -> Iterator[S3Server]:
         if os.environ.get("REQUIRE_S3"):
             pytest.fail("no radosgw on this machine; see tests/storage/s3-server.sh")
         pytest.skip("no S3 server on this machine; tests/storage/s3-server.sh says what it needs")
-    server = S3Server(tmp_path_factory.mktemp("s3"))
+    server = S3Server(tmp_path_factory.mktemp("s3"), _free_ports())
     server.do("start")
     yield server
     server.do("stop")
+
+
+def _free_ports() -> int:
+    """Return the first of three free ports below those that Ray gives to its workers."""
+    for first in random.sample(range(5000, 9900, 50), 90):
+        with ExitStack() as sockets:
+            try:
+                for port in range(first, first + 3):
+                    sockets.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return first
+    pytest.fail("no free ports for an S3 server")
 
 
 @pytest.fixture

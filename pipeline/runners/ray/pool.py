@@ -10,7 +10,7 @@ from typing import Any, cast
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from pipeline.errors import FaultClass, PipelineError
+from pipeline.errors import FaultClass, PipelineError, UsageError
 from pipeline.records import Attempt, Problem, Shard, ShardReport
 from pipeline.runners.config import RunnerConfig
 from pipeline.runners.guard import MakeStage, failed_report
@@ -181,7 +181,11 @@ class Pool:
         """Let another worker try, or raise: all load the same model, so it may fail on every one."""
         self.failed_loads += 1
         problem = problem_of_death(error, node_id="")
-        if decide([Tried(problem.fault_class)] * self.failed_loads, self.ledger.config) is Decision.RETRY:
+        hopeless = isinstance(error, RayTaskError) and isinstance(error.cause, UsageError)
+        if (
+            not hopeless
+            and decide([Tried(problem.fault_class)] * self.failed_loads, self.ledger.config) is Decision.RETRY
+        ):
             self.progress.note(f"a worker could not load its model, trying again: {problem.message}")
         elif isinstance(error, RayTaskError) and isinstance(error.cause, Exception):
             raise error.cause from None
