@@ -90,6 +90,8 @@ class FingerprintChanged(PipelineError):
 class RunInUse(PipelineError):
     """Another driver works on the run folder, or has taken it over."""
 
+    fault_class = FaultClass.STOPPED  # no fault of a shard whose worker notices
+
 
 class ManifestError(PipelineError):
     """Everything that is wrong with a manifest, one line a fault."""

@@ -21,7 +21,7 @@ from pipeline.engine.prompts import DensePrompt, PointPrompt, dense_prompt, poin
 from pipeline.engine.sam2_model import build_model
 from pipeline.engine.shared_engine import SharedEngine
 from pipeline.engine.state import VideoState
-from pipeline.errors import Stopped, WeightsError
+from pipeline.errors import RunInUse, Stopped, WeightsError
 from pipeline.failpoints import reach
 from pipeline.inputs.frames import FramesConfig, open_frames, read_ahead
 from pipeline.inputs.resize import to_model_input
@@ -39,6 +39,7 @@ from pipeline.storage.store import StorageConfig
 from pipeline.storage.uris import shown
 from pipeline.storage.workspace import Workspace
 from pipeline.work.commits import Marker, commit
+from pipeline.work.epochs import superseded
 from pipeline.work.fingerprints import digest_of
 from pipeline.work.ledger import note_begin
 from pipeline.work.run_folder import RunFolder
@@ -243,6 +244,10 @@ class SegmentStage:
             fingerprint=dict(shard.fingerprint),
             flags=self._flags(),
         )
+        if attempt.epoch is not None and superseded(self.run, attempt.epoch):
+            raise RunInUse(
+                f"{self.run.root}: another driver has taken this run over; shard {shard.id} is its"
+            )
         commit(self.run, marker)
 
     def _metadata(self, shard: Shard) -> dict[str, str]:

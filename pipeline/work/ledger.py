@@ -56,7 +56,7 @@ class Ledger:
         """Return a new attempt at a shard."""
         self._begun[shard.id] += 1
         name = f"{self.epoch:06d}.{self._begun[shard.id]:03d}"
-        return Attempt(name, len(self._tried[shard.id]) + 1)
+        return Attempt(name, len(self._tried[shard.id]) + 1, self.epoch)
 
     def settle(self, report: ShardReport, attempt: Attempt) -> ShardReport | None:
         """Take note of how an attempt ended; return the shard's final report, or None to try it again.

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pipeline.engine.engine import EngineConfig, Precision
-from pipeline.errors import PromptInvalid, Stopped, WeightsError
+from pipeline.errors import PromptInvalid, RunInUse, Stopped, WeightsError
 from pipeline.inputs.frames import FramesConfig, open_frames
 from pipeline.inputs.resize import to_model_input
 from pipeline.outputs.checkpoints import CheckpointConfig, last_stored_frame
@@ -293,3 +293,13 @@ def test_asked_to_stop_it_stores_what_it_has(shard, undisturbed, tmp_path):
     report, table = segment(shard, tmp_path)
     assert report.frames_computed == FRAMES - 17
     assert table.equals(undisturbed)
+
+
+def test_an_attempt_of_a_driver_that_was_taken_over_from_commits_nothing(shard, tmp_path):
+    stage = SegmentStage(CONFIG, str(tmp_path))
+    stage.run.store.write("_run/epoch-000002.json", b"{}")
+    with pytest.raises(RunInUse, match="taken this run over"):
+        stage(shard, Attempt("000001.001", epoch=1), lambda _: None)
+    assert not list(tmp_path.glob("_commit/*"))
+    stage(shard, Attempt("000002.001", epoch=2), lambda _: None)
+    assert list(tmp_path.glob("_commit/*"))
