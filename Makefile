@@ -31,7 +31,7 @@ check: lint  ## The same without the slow tests
 chaos: setup  ## Try many more faults than the tests do, and write what they cost into docs/reliability.md
 	rm -f out/outcomes.jsonl
 	mkdir -p out
-	OUTCOMES=$(CURDIR)/out/outcomes.jsonl $(BIN)/python -m pytest tests/faults
+	OUTCOMES=$(CURDIR)/out/outcomes.jsonl $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/faults
 	$(BIN)/python -m tests.faults.outcomes out/outcomes.jsonl
 
 lint: setup  ## Check style, import rule and types only
