@@ -33,7 +33,7 @@ def main(config: ShowConfig) -> int:
     console = Console()
     console.print(_table("Videos", _videos(run).select(VIDEO_COLUMNS).to_pylist()))
     with suppress(InputMissing):  # of a run without masks
-        first = read_masks(config.run).head(config.rows, MASK_COLUMNS)
+        first = read_masks(config.run).head(config.rows).select(MASK_COLUMNS)
         console.print(_table("First masks", first.to_pylist()))
     for name, is_there in _places(run).items():
         if is_there:

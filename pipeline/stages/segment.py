@@ -39,7 +39,6 @@ from pipeline.storage.store import StorageConfig
 from pipeline.storage.uris import shown
 from pipeline.storage.workspace import Workspace
 from pipeline.work.commits import Marker, commit
-from pipeline.work.epochs import superseded
 from pipeline.work.fingerprints import digest_of
 from pipeline.work.ledger import note_begin
 from pipeline.work.run_folder import RunFolder
@@ -244,7 +243,7 @@ class SegmentStage:
             fingerprint=dict(shard.fingerprint),
             flags=self._flags(),
         )
-        if attempt.epoch is not None and superseded(self.run, attempt.epoch):
+        if attempt.epoch is not None and self.run.superseded(attempt.epoch):
             raise RunInUse(
                 f"{self.run.root}: another driver has taken this run over; shard {shard.id} is its"
             )

@@ -56,10 +56,6 @@ class Epoch:
     process_started: float  # by the machine's own clock: process ids are used again
     token: str  # no two claims have the same
 
-    @property
-    def name(self) -> str:
-        return f"_run/epoch-{self.number:06d}"
-
 
 def refuse_careless_store(run: RunFolder, config: StorageConfig) -> None:
     """Find out whether the store keeps its word: what is created once stays.
@@ -94,13 +90,8 @@ def claim(run: RunFolder, config: DriverConfig) -> Epoch:
                 "or go on in its place with driver.take_over=true"
             )
         epoch = _new_epoch(1 if last is None else last.number + 1)
-        if run.store.create(f"{epoch.name}.json", as_json(asdict(epoch))):
+        if run.store.create(f"{run.epoch(epoch.number)}.json", as_json(asdict(epoch))):
             return epoch
-
-
-def superseded(run: RunFolder, number: int) -> bool:
-    """Say whether a newer driver has claimed the run."""
-    return run.store.size_bytes(f"_run/epoch-{number + 1:06d}.json") is not None
 
 
 @contextmanager
@@ -123,8 +114,8 @@ def reigning(run: RunFolder, epoch: Epoch, config: DriverConfig) -> Iterator[Non
         over.set()
         beat.join(timeout=config.beat_seconds)
         with suppress(StorageError, OSError):
-            run.store.write(f"{epoch.name}.ended", b"")
-            run.store.remove(f"{epoch.name}.beat")
+            run.store.write(f"{run.epoch(epoch.number)}.ended", b"")
+            run.store.remove(f"{run.epoch(epoch.number)}.beat")
 
 
 def _beat(
@@ -133,8 +124,8 @@ def _beat(
     beats = 0
     while not over.is_set():
         try:
-            run.store.write(f"{epoch.name}.beat", str(beats).encode())
-            if superseded(run, epoch.number):
+            run.store.write(f"{run.epoch(epoch.number)}.beat", str(beats).encode())
+            if run.superseded(epoch.number):
                 lost.set()
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 return
@@ -151,7 +142,7 @@ def _newest(run: RunFolder) -> Epoch | None:
 
 
 def _is_at_work(run: RunFolder, epoch: Epoch, config: DriverConfig) -> bool:
-    if run.store.size_bytes(f"{epoch.name}.ended") is not None:
+    if run.store.size_bytes(f"{run.epoch(epoch.number)}.ended") is not None:
         return False
     if epoch.machine == _machine():
         return _lives(epoch.pid, epoch.process_started)
@@ -167,13 +158,13 @@ def _beats(run: RunFolder, epoch: Epoch, config: DriverConfig) -> bool:
     while time.monotonic() < deadline:
         time.sleep(min(1.0, config.beat_seconds))
         if _last_beat(run, epoch) != first:
-            return run.store.size_bytes(f"{epoch.name}.ended") is None
+            return run.store.size_bytes(f"{run.epoch(epoch.number)}.ended") is None
     return False
 
 
 def _last_beat(run: RunFolder, epoch: Epoch) -> bytes | None:
     with suppress(FileNotFoundError):
-        return run.store.read(f"{epoch.name}.beat")
+        return run.store.read(f"{run.epoch(epoch.number)}.beat")
     return None
 
 

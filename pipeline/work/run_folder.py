@@ -58,6 +58,14 @@ class RunFolder:
         """Remove what a published shard no longer needs."""
         self.store.remove_all(self.attempts(shard_id))
 
+    def epoch(self, number: int) -> str:
+        """Return the name, less its suffix, of what is stored of a driver's time."""
+        return f"_run/epoch-{number:06d}"
+
+    def superseded(self, epoch: int) -> bool:
+        """Say whether a newer driver has claimed the run."""
+        return self.store.size_bytes(f"{self.epoch(epoch + 1)}.json") is not None
+
     def read_all(self, folder: str) -> Iterator[dict[str, Any]]:
         """Yield the records in `_commit` or in `quarantine`, by name."""
         names = [name for name in self.store.sizes(folder) if name.endswith(".json")]

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import fsspec
 import numpy as np
 import pyarrow.parquet as pq
@@ -6,6 +9,7 @@ import pytest
 from pipeline import read_masks
 from pipeline.errors import InputMissing
 from pipeline.outputs.mask_table import merge_spans
+from tests.conftest import REPOSITORY
 from tests.outputs.tables import frame_masks, square, write_masks
 
 EMPTY = np.zeros((12, 16), bool)
@@ -124,3 +128,14 @@ def test_detections_of_a_frame_where_nothing_is_seen_are_empty(tmp_path):
 
     assert len(detections) == 0
     assert detections.mask.shape == (0, 12, 16)
+
+
+def test_the_first_rows_come_in_order_and_no_thread_outlives_them(run):
+    program = f"from pipeline import read_masks; print(read_masks({str(run)!r}).head(3)['frame_index'])"
+    for _ in range(3):
+        ended = subprocess.run(
+            [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True
+        )
+        assert ended.returncode == 0, ended.stderr
+    rows = read_masks(run).head(3).to_pylist()
+    assert [(row["frame_index"], row["object_id"]) for row in rows] == [(0, 1), (0, 2), (1, 1)]

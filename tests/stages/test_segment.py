@@ -1,61 +1,25 @@
 """One shard from video to table: the official masks, and none other after any stop."""
 
-import itertools
-import json
-import uuid
 from dataclasses import replace
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline.engine.engine import EngineConfig, Precision
+from pipeline.engine.engine import Precision
 from pipeline.errors import PromptInvalid, RunInUse, Stopped, WeightsError
 from pipeline.inputs.frames import FramesConfig, open_frames
 from pipeline.inputs.resize import to_model_input
-from pipeline.outputs.checkpoints import CheckpointConfig, last_stored_frame
+from pipeline.outputs.checkpoints import last_stored_frame
 from pipeline.outputs.rle import decode_mask
-from pipeline.records import Attempt, Prompt, Rle, Shard
-from pipeline.stages.segment import SegmentConfig, SegmentStage
+from pipeline.records import Attempt, Rle, Shard
+from pipeline.stages.segment import SegmentStage
 from pipeline.storage.local_store import LocalStore
 from pipeline.work.fingerprints import digest_of
-from tests.clips import DISC_BOX, SQUARE_BOX, moving_shapes, write_video
+from tests.clips import SQUARE_BOX
 from tests.engine.oracle import official_logits, official_predictor
 from tests.engine.scenes import nano_model
-
-FRAMES = 37
-EVERY = 10
-DISC = Prompt(1, 0, box_xyxy=tuple(DISC_BOX), label="disc")
-SQUARE = Prompt(5, 4, points_xy=((116.0, 62.0),), point_labels=(1,))
-CONFIG = SegmentConfig(
-    engine=EngineConfig(precision=Precision.fp32, max_hole_px=0), checkpoint=CheckpointConfig(EVERY)
-)
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    return write_video(tmp_path_factory.mktemp("video") / "shapes.mp4", moving_shapes(FRAMES))
-
-
-@pytest.fixture(scope="module")
-def shard(video):
-    return Shard("shapes", "shapes", str(video), (DISC, SQUARE), FRAMES, {"prompts": "x"})
-
-
-@pytest.fixture(scope="module")
-def undisturbed(shard, tmp_path_factory):
-    return segment(shard, tmp_path_factory.mktemp("undisturbed"))[1]
-
-
-def segment(shard, folder, on_frames=lambda _: None, config=CONFIG):
-    """Run one attempt; return its report and the published table."""
-    report = SegmentStage(config, str(folder))(shard, Attempt(uuid.uuid4().hex), on_frames)
-    return report, masks_table(folder, shard)
-
-
-def masks_table(folder, shard):
-    return pq.read_table(folder / "masks" / shard.video_id / f"{shard.id}.parquet", partitioning=None)
+from tests.stages.segmenting import CONFIG, DISC, EVERY, FRAMES, SQUARE, Cut, masks_table, segment
 
 
 def attempts(folder, shard):
@@ -101,10 +65,6 @@ def test_the_file_says_what_it_was_made_with(undisturbed, shard):
     assert metadata["precision"] == "fp32"
     assert metadata["shard"] == shard.id
     assert len(metadata["weights_sha256"]) == 64
-
-
-class Cut(Exception):
-    pass
 
 
 @pytest.mark.parametrize("stop_at", [1, 3, 10, 11, 25, 37])
@@ -233,54 +193,6 @@ def test_threads_and_order_of_shards_leave_the_model_as_it_was(shard, undisturbe
     stage(shard, Attempt("1"), lambda _: None)
     assert masks_table(tmp_path, shard).equals(undisturbed)
     assert torch.is_inference_mode_enabled() is False
-
-
-def test_a_shard_without_memory_for_the_model_goes_to_the_smaller_one_if_that_was_asked_for(
-    shard, tmp_path, monkeypatch
-):
-    """Here the smaller model is the same one under another name: what counts is who takes over, and when."""
-    stand_in = replace(CONFIG.model, name="smaller")
-    stage = SegmentStage(replace(CONFIG, smaller_model=stand_in), str(tmp_path))
-
-    def full(items):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(stage.engine.engine, "track", full)
-    with pytest.raises(torch.OutOfMemoryError):
-        stage(shard, Attempt("1", 1), lambda _: None)
-    stage(shard, Attempt("2", 2), lambda _: None)
-
-    metadata = masks_table(tmp_path, shard).schema.metadata
-    assert metadata[b"model"] == b"smaller"
-    marker = json.loads((tmp_path / "_commit" / "shapes.json").read_text())
-    assert marker["flags"] == ["smaller_model:smaller"]
-
-
-def test_without_a_smaller_model_the_shard_fails(shard, tmp_path, monkeypatch):
-    stage = SegmentStage(CONFIG, str(tmp_path))
-
-    def full(items):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(stage.engine.engine, "track", full)
-    with pytest.raises(torch.OutOfMemoryError):
-        stage(shard, Attempt("2", 2), lambda _: None)
-
-
-def test_when_a_gpu_fills_up_the_state_is_stored_ahead_of_its_time(shard, undisturbed, tmp_path, monkeypatch):
-    config = replace(CONFIG, checkpoint=CheckpointConfig(every_frames=1000))
-    stage, frames = SegmentStage(config, str(tmp_path)), itertools.count(1)
-    monkeypatch.setattr(stage.engine.engine, "memory_share", lambda: 0.9 if next(frames) >= 7 else 0.1)
-
-    def cut(frames):
-        if frames == 9:
-            raise Cut
-
-    with pytest.raises(Cut):
-        stage(shard, Attempt("1"), cut)
-    report, table = segment(shard, tmp_path)
-    assert report.frames_computed == FRAMES - 7
-    assert table.equals(undisturbed)
 
 
 def test_asked_to_stop_it_stores_what_it_has(shard, undisturbed, tmp_path):

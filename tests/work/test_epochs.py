@@ -19,7 +19,6 @@ from pipeline.work.epochs import (
     claim,
     refuse_careless_store,
     reigning,
-    superseded,
 )
 from pipeline.work.run_folder import RunFolder, as_json
 from tests.storage.s3 import use_endpoint
@@ -33,7 +32,7 @@ def run(tmp_path):
 
 
 def write_claim(run, epoch, **changes):
-    run.store.write(f"{epoch.name}.json", as_json(asdict(replace(epoch, **changes))))
+    run.store.write(f"{run.epoch(epoch.number)}.json", as_json(asdict(replace(epoch, **changes))))
 
 
 def test_epochs_rise_and_only_the_newest_is_not_superseded(run):
@@ -43,7 +42,7 @@ def test_epochs_rise_and_only_the_newest_is_not_superseded(run):
         with reigning(run, epochs[-1], QUICK):
             pass
     assert [epoch.number for epoch in epochs] == [1, 2, 3]
-    assert [superseded(run, epoch.number) for epoch in epochs] == [True, True, False]
+    assert [run.superseded(epoch.number) for epoch in epochs] == [True, True, False]
 
 
 def test_a_driver_of_this_machine_that_lives_keeps_the_run(run):
@@ -77,7 +76,7 @@ def test_a_driver_of_another_machine_is_told_by_its_beat(run):
         beats = 0
         while not over.wait(0.05):
             beats += 1
-            run.store.write(f"{epoch.name}.beat", str(beats).encode())
+            run.store.write(f"{run.epoch(epoch.number)}.beat", str(beats).encode())
 
     thread = threading.Thread(target=live)
     thread.start()

@@ -10,6 +10,7 @@ from pipeline.errors import FaultClass
 from pipeline.records import Problem
 from pipeline.runners.guard import problem_of
 
+NODE_DIED = "its node has died"
 NODE_LOSS_SECONDS = 5.0  # Ray tells of a worker's death before it tells of its node's
 
 
@@ -25,7 +26,8 @@ def problem_of_death(error: RayError, node_id: str) -> Problem:
         return Problem(FaultClass.OOM_HOST, "its machine ran out of memory", traceback=str(error))
     if not isinstance(error, RayActorError):
         return problem_of(error)
-    if getattr(error, "preempted", False) or _node_is_lost(node_id):
+    # Of a worker that was still to start nobody knows the node; Ray says so in words alone.
+    if getattr(error, "preempted", False) or NODE_DIED in str(error) or _node_is_lost(node_id):
         return Problem(FaultClass.WORKER_LOST, "the worker was lost with its machine", traceback=str(error))
     return Problem(FaultClass.CRASH_SIGNAL, "the worker process died", traceback=str(error))
 
