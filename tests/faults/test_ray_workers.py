@@ -1,10 +1,8 @@
 """What can happen to a worker under Ray in the middle of its work: the table is as if it had not."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,10 +10,10 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import REPOSITORY
 from tests.faults.conftest import EVERY_FRAMES, SETTINGS
 from tests.faults.jobs import masks_of
 from tests.faults.outcomes import outcome
+from tests.jobs.conftest import start_job
 
 pytestmark = pytest.mark.ray
 
@@ -32,17 +30,9 @@ FAULTS = {
 
 
 def start(dataset: Path, run: object, *more: str, **environment: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "jobs.segment"]
     settings = [f"{name}={value}" for name, value in ON_RAY.items()]
-    return subprocess.Popen(
-        [*command, f"manifest={dataset}/prompts.parquet", f"run={run}", "precision=fp32", *settings, *more],
-        cwd=REPOSITORY,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    about = [f"manifest={dataset}/prompts.parquet", f"run={run}", "precision=fp32"]
+    return start_job("segment", *about, *settings, *more, **environment)
 
 
 def ended(process: subprocess.Popen) -> tuple[int, str]:
