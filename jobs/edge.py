@@ -1,13 +1,16 @@
 """Hydra in, dataclasses out: what every job's entry point shares."""
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
+import psutil
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -31,7 +34,7 @@ def run_job(config_name: str, schema: type[Config], main: Callable[[Config], int
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def entry(composed: DictConfig) -> None:
-        _end_as_ctrl_c_does(signal.SIGTERM, signal.SIGHUP)
+        _end_in_order_by(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         logging.getLogger("botocore").setLevel(logging.WARNING)
         sys.exit(_guarded(composed, schema, main))
@@ -43,11 +46,33 @@ def run_job(config_name: str, schema: type[Config], main: Callable[[Config], int
     entry()
 
 
-def _end_as_ctrl_c_does(*numbers: signal.Signals) -> None:
-    """Let `kill` and a lost terminal end a job in order, but for what `nohup` ignores."""
+def _end_in_order_by(*numbers: signal.Signals) -> None:
+    """Let Ctrl-C, `kill` and a lost terminal end a job in order, but for what `nohup` ignores.
+
+    A Ctrl-C after that ends it at once, with all processes that it has started; other signals are often sent
+    twice, by a shell and its terminal.
+    """
+    stopping = False
+
+    def stop(number: int, _: Any) -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            raise KeyboardInterrupt
+        if number == signal.SIGINT:
+            _end_at_once()
+
     for number in numbers:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, stop)
+
+
+def _end_at_once() -> None:
+    print("ended at once; the same command goes on from what is stored", file=sys.stderr, flush=True)
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    os._exit(STOPPED)
 
 
 def to_dataclass(composed: DictConfig, schema: type[Config]) -> Config:

@@ -95,12 +95,16 @@ def _run(config: JobConfig, run: RunFolder, shards: Sequence[Shard], epoch: int)
     for record in run.read_all("quarantine"):
         logger.info("quarantined before: %s, %s", record["shard_id"], record["problem"]["message"])
     ledger = Ledger(run, config.retry, epoch, open_shards)
+    write_videos(run, shards)  # for those who look at the run while it goes on
     try:
         for report in _reports(config, open_shards, ledger):
             if report.status is ShardStatus.QUARANTINED:
                 shard = next(shard for shard in open_shards if shard.id == report.shard_id)
                 give_up(run, shard, report, _last_stored_frame(run, shard))
                 quarantined.add(shard.id)
+    except KeyboardInterrupt:
+        logger.info("stopped; the same command goes on from what is stored")
+        raise
     finally:
         videos = write_videos(run, shards)
         logger.info("videos: %s", dict(Counter(videos["status"].to_pylist())))

@@ -1,7 +1,9 @@
-"""Show what a run has: `python -m jobs.show run=OUT`."""
+"""Show what a run has, and how far one is that goes on: `python -m jobs.show run=OUT`."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,9 +15,12 @@ from rich.table import Table
 from jobs.edge import DONE, run_job
 from pipeline.errors import InputMissing
 from pipeline.outputs.reader import read_masks
+from pipeline.schemas import VIDEOS
 from pipeline.work.run_folder import RunFolder
+from pipeline.work.state import RunState, state_of
 
 VIDEO_COLUMNS = ["video_id", "status", "objects", "frames", "frames_per_second", "fault_class"]
+MAX_SHARDS_SHOWN = 20
 MASK_COLUMNS = ["video_id", "object_id", "frame_index", "area_px", "object_score", "label"]
 
 
@@ -31,6 +36,11 @@ def main(config: ShowConfig) -> int:
     """Print the videos, the first masks, and where everything is."""
     run = RunFolder.of(config.run)
     console = Console()
+    state = state_of(run)
+    if state is None:
+        raise InputMissing(f"{run.root}: no run has begun here, there is no {run.about}")
+    for line in _told(state):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(_table("Videos", _videos(run).select(VIDEO_COLUMNS).to_pylist()))
     with suppress(InputMissing):  # of a run without masks
         first = read_masks(config.run).head(config.rows).select(MASK_COLUMNS)
@@ -41,13 +51,25 @@ def main(config: ShowConfig) -> int:
     return DONE
 
 
+def _told(state: RunState) -> Iterator[str]:
+    yield f"{state.done} of {state.shards} shards done, {state.quarantined} quarantined"
+    if state.driver and not state.has_ended:
+        yield (
+            f"process {state.driver.pid} on {state.driver.host} works on this run, or was cut off; "
+            "the table of videos is of when it began"
+        )
+    shown = list(islice(state.next_frames.items(), MAX_SHARDS_SHOWN))
+    for shard_id, next_frame in shown:
+        yield f"begun: {shard_id}, stored up to frame {next_frame}"
+    if len(state.next_frames) > len(shown):
+        yield f"begun: {len(state.next_frames) - len(shown)} more"
+
+
 def _videos(run: RunFolder) -> pa.Table:
     try:
         return pq.read_table(pa.BufferReader(run.store.read(run.videos)))
-    except FileNotFoundError:
-        raise InputMissing(
-            f"{run.root}/{run.videos}: not there; is {run.root} the folder of a run that has ended?"
-        ) from None
+    except FileNotFoundError:  # the driver is about to write it
+        return VIDEOS.empty_table()
 
 
 def _places(run: RunFolder) -> dict[str, bool]:

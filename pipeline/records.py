@@ -242,6 +242,7 @@ class ShardReport:
     seconds: float = 0.0  # this attempt's
     attempts: int = 1
     problem: Problem | None = None
+    gpu_memory_share: float = 0.0  # the highest, 0 to 1, by whatever else uses that GPU too
 
     def __post_init__(self):
         if (self.problem is None) != (self.status is ShardStatus.DONE):

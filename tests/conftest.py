@@ -5,21 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.one_at_a_time import ONE_AT_A_TIME
+
 # Before torch is imported. Threads that wait for each other spin, and on a machine that does something
 # else besides, small models then run a hundred times slower; alone, a second thread hardly helps them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["tests.storage.s3"]
+pytest_plugins = ["tests.storage.s3", "tests.storage.gcs_dialect"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process run all that starts Ray or the S3 server: each is there once a machine."""
     for item in items:
         if item.get_closest_marker("ray") or "s3_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("one at a time"))
+            item.add_marker(ONE_AT_A_TIME)
 
 
 @pytest.fixture(scope="session")

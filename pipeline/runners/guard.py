@@ -10,7 +10,8 @@ from pipeline.errors import FaultClass, PipelineError, Stopped
 from pipeline.records import Attempt, Problem, Shard, ShardReport, ShardStatus
 from pipeline.storage.uris import shown
 
-# Told again and again how many frames of the shard have masks by now, those of earlier attempts included.
+# Told at the start, and again and again, how many frames of the shard have masks by now, those of earlier
+# attempts included.
 OnFrames = Callable[[int], None]
 
 

@@ -66,6 +66,8 @@ class Progress:
         running = self._running.get(shard_id)
         if running is None or frames < running.frames:
             self._running[shard_id] = _Running(frames, frames)
+            if running is None and frames:
+                self.note(f"{shard_id}: {frames:,} frames are stored already, going on from there")
         else:
             running.frames = frames
         self._show()
@@ -102,6 +104,7 @@ class Progress:
         """Return what happened, line by line."""
         given_up = [r for r in self._reports if r.status is ShardStatus.QUARANTINED]
         unfinished = len(self._hints) - len(self._reports)
+        gpu_memory_share = max((report.gpu_memory_share for report in self._reports), default=0.0)
         shown = given_up[:MAX_QUARANTINED_SHOWN]
         lines = [f"quarantined: {_failure(report)}" for report in shown]
         if len(given_up) > len(shown):
@@ -110,9 +113,10 @@ class Progress:
             *lines,
             f"{len(self._reports) - len(given_up)} of {len(self._hints)} shards done, "
             f"{len(given_up)} quarantined, {unfinished} unfinished",
-            f"{sum(r.frames for r in self._reports):,} frames have masks; "
+            f"{sum(r.frames for r in [*self._reports, *self._running.values()]):,} frames have masks; "
             f"{self._computed_frames():,} computed in {self._elapsed_seconds():.1f} s "
             f"({self._frames_per_second():.1f} frames/s)",
+            *([f"up to {gpu_memory_share:.0%} of a GPU's memory was taken"] if gpu_memory_share else []),
         ]
 
     def _left_frames(self) -> int:

@@ -31,10 +31,10 @@ from pipeline.outputs.checkpoints import CheckpointConfig, take_over_newest
 from pipeline.outputs.mask_table import rows_of
 from pipeline.outputs.rle import decode_mask
 from pipeline.records import Attempt, Frame, Prompt, Shard, ShardReport, ShardStatus
+from pipeline.stages.gpu_memory import GpuMemoryWatch
 from pipeline.stages.model import ModelConfig, find_weights
 from pipeline.stages.prompted_frames import visit_prompted_frames
 from pipeline.stages.span_log import SpanLog
-from pipeline.stages.threshold import Threshold
 from pipeline.storage.store import StorageConfig
 from pipeline.storage.uris import shown
 from pipeline.storage.workspace import Workspace
@@ -132,7 +132,7 @@ class SegmentStage:
             begun = self._resume(shard, workspace) or self._begin(shard, video, workspace)
             with begun.log:
                 first_computed = begun.state.next_frame
-                self._propagate(shard, video, begun, on_frames)
+                gpu_memory_share = self._propagate(shard, video, begun, on_frames)
                 stop = begun.state.next_frame
                 report = ShardReport(
                     shard_id=shard.id,
@@ -143,6 +143,7 @@ class SegmentStage:
                     frames_computed=stop - first_computed,
                     seconds=time.monotonic() - started,
                     attempts=attempt.number,
+                    gpu_memory_share=gpu_memory_share,
                 )
                 self._commit(shard, attempt, begun.log, stop, report)
         return report
@@ -180,9 +181,14 @@ class SegmentStage:
             model_prompt = _model_prompt(prompt, frame, self.engine.image_size_px)
             self.engine.condition(state, prompt.object_id, features, model_prompt)
 
-    def _propagate(self, shard: Shard, video: Path, begun: Begun, on_frames: Callable[[int], None]) -> None:
-        """Carry the objects along the frames; what was stored before is not computed again."""
-        filling = Threshold(self.config.checkpoint.early_at_gpu_share)
+    def _propagate(self, shard: Shard, video: Path, begun: Begun, on_frames: Callable[[int], None]) -> float:
+        """Carry the objects along the frames; what was stored before is not computed again.
+
+        Returns:
+            The highest share of the GPU's memory that was taken, 0 to 1.
+        """
+        on_frames(begun.state.next_frame - begun.first_frame)
+        watch = GpuMemoryWatch(self.config.checkpoint.early_at_gpu_share)
         # Masks become rows in a thread of their own, while the next frames are computed.
         with (
             closing(self._frames(video, begun.state.next_frame)) as frames,
@@ -191,7 +197,7 @@ class SegmentStage:
             for features in self.engine.encode(frames):
                 output = self.engine.step(begun.state, features)
                 begun.log.add(rows.submit(self._rows, shard, output), begun.state)
-                if filling.is_passed(self.engine.engine.memory_share()):
+                if watch.has_filled(self.engine.engine.memory_share()):
                     begun.log.store(begun.state)
                 reach("frame")
                 try:
@@ -200,6 +206,7 @@ class SegmentStage:
                     begun.log.store(begun.state)
                     begun.log.flush()
                     raise
+        return watch.highest
 
     def _rows(self, shard: Shard, output: FrameOutput) -> pa.RecordBatch:
         return rows_of(shard.video_id, self.engine.masks(output), shard.labels)

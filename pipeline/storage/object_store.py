@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -116,9 +117,10 @@ class ObjectStore:
             self._ask(name, lambda: obstore.delete(self._store, name))
 
     def remove_all(self, folder: str) -> None:
-        if names := list(self.sizes(folder)):
+        while names := list(self.sizes(folder)):
+            # GCS stops at one that somebody else removed first; then the others are listed again.
             with suppress(FileNotFoundError):
-                self._ask(folder, lambda: obstore.delete(self._store, names))
+                self._ask(folder, partial(obstore.delete, self._store, names))
 
     @contextmanager
     def folder(self, name: str) -> Iterator[Path]:

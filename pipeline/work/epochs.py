@@ -83,7 +83,7 @@ def claim(run: RunFolder, config: DriverConfig) -> Epoch:
         RunInUse: Another driver is at work, and is not to be taken over from.
     """
     while True:
-        last = _newest(run)
+        last = newest_epoch(run)
         if last is not None and not config.take_over and _is_at_work(run, last, config):
             raise RunInUse(
                 f"{run.root}: process {last.pid} on {last.host} works on this run; wait for it, stop it, "
@@ -135,14 +135,15 @@ def _beat(
         over.wait(config.beat_seconds)
 
 
-def _newest(run: RunFolder) -> Epoch | None:
+def newest_epoch(run: RunFolder) -> Epoch | None:
+    """Return the driver that claimed the run last, None if there was none."""
     names = [name for name in run.store.sizes("_run") if name.startswith("_run/epoch-")]
     claims = run.read_json([name for name in names if name.endswith(".json")][-1:])
     return Epoch(**claims[0]) if claims and claims[0] else None
 
 
 def _is_at_work(run: RunFolder, epoch: Epoch, config: DriverConfig) -> bool:
-    if run.store.size_bytes(f"{run.epoch(epoch.number)}.ended") is not None:
+    if run.has_ended(epoch.number):
         return False
     if epoch.machine == _machine():
         return _lives(epoch.pid, epoch.process_started)
@@ -158,7 +159,7 @@ def _beats(run: RunFolder, epoch: Epoch, config: DriverConfig) -> bool:
     while time.monotonic() < deadline:
         time.sleep(min(1.0, config.beat_seconds))
         if _last_beat(run, epoch) != first:
-            return run.store.size_bytes(f"{run.epoch(epoch.number)}.ended") is None
+            return not run.has_ended(epoch.number)
     return False
 
 

@@ -98,7 +98,7 @@ class Ledger:
         folder = self.run.attempts(shard.id)
         next_frame = 0
         with suppress(StorageError, OSError):
-            next_frame = _furthest(self.run.store.sizes(f"{folder}/{attempt.name}"))
+            next_frame = furthest_checkpoint(self.run.store.sizes(f"{folder}/{attempt.name}"))
             ended = {
                 "fingerprint": digest_of(shard.fingerprint),
                 "fault_class": problem.fault_class.value,
@@ -138,11 +138,11 @@ def _read_history(run: RunFolder, shards: dict[str, Shard]) -> dict[str, list[Tr
             continue
         fault_class = FaultClass(end["fault_class"]) if end else FaultClass.WORKER_LOST
         if fault_class not in NOT_OF_THE_SHARD:
-            tried[shard_id].append(Tried(fault_class, _furthest(names_of[shard_id, attempt])))
+            tried[shard_id].append(Tried(fault_class, furthest_checkpoint(names_of[shard_id, attempt])))
     return tried
 
 
-def _furthest(names: Iterable[str]) -> int:
+def furthest_checkpoint(names: Iterable[str]) -> int:
     """Return the next frame of the furthest checkpoint among stored files, 0 if there is none."""
     found = [CHECKPOINT.fullmatch(name.rpartition("/")[2]) for name in names]
     return max((int(match[1]) for match in found if match), default=0)

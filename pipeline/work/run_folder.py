@@ -62,6 +62,10 @@ class RunFolder:
         """Return the name, less its suffix, of what is stored of a driver's time."""
         return f"_run/epoch-{number:06d}"
 
+    def has_ended(self, epoch: int) -> bool:
+        """Say whether a driver has ended in order."""
+        return self.store.size_bytes(f"{self.epoch(epoch)}.ended") is not None
+
     def superseded(self, epoch: int) -> bool:
         """Say whether a newer driver has claimed the run."""
         return self.store.size_bytes(f"{self.epoch(epoch + 1)}.json") is not None

@@ -9,8 +9,9 @@ import pytest
 from tests.faults.conftest import EVERY_FRAMES, SETTINGS
 from tests.faults.jobs import Job, masks_of
 from tests.faults.outcomes import outcome
+from tests.one_at_a_time import ONE_AT_A_TIME
 from tests.storage.fault_proxy import LOSE_REPLY, PASS, REFUSE, RESET, fault_proxy
-from tests.storage.s3 import use_endpoint
+from tests.storage.s3 import leads_to, use_endpoint
 
 PATIENT = {**SETTINGS, "storage.silent_seconds": 2, "storage.retry_seconds": 30}
 HASTY = {**SETTINGS, "storage.silent_seconds": 1, "storage.retry_seconds": 1}
@@ -31,9 +32,7 @@ def test_refusals_resets_and_lost_replies_change_nothing(
         proxy.fate = lambda _: turns.choices([PASS, REFUSE, RESET, LOSE_REPLY], [85, 5, 5, 5])[0]
         use_endpoint(monkeypatch, proxy.endpoint)
         job, started = Job(small_dataset, run, PATIENT), time.monotonic()
-        code = job.go(
-            tmp_path / "log", SAM2_BATCH_FAULT=f"trace:frame:0:{trace}", **s3.environment(proxy.endpoint)
-        )
+        code = job.go(tmp_path / "log", SAM2_BATCH_FAULT=f"trace:frame:0:{trace}", **leads_to(proxy.endpoint))
         assert code == 0, (tmp_path / "log").read_text()
         seconds = time.monotonic() - started
         assert {LOSE_REPLY, REFUSE, RESET} <= {fate for _, fate in proxy.done}
@@ -44,17 +43,22 @@ def test_refusals_resets_and_lost_replies_change_nothing(
 
 
 @pytest.mark.parametrize(
-    "place", [9, 33, *(pytest.param(p, marks=pytest.mark.chaos) for p in range(1, 120, 6))]
+    ("server", "place"),
+    [
+        *(pytest.param("s3", place, marks=ONE_AT_A_TIME) for place in (9, 33)),
+        pytest.param("gcs", 21, marks=ONE_AT_A_TIME),
+        *(pytest.param("s3", p, marks=[ONE_AT_A_TIME, pytest.mark.chaos]) for p in range(1, 120, 6)),
+        *(pytest.param("gcs", p, marks=[ONE_AT_A_TIME, pytest.mark.chaos]) for p in range(4, 120, 12)),
+    ],
 )
 def test_killed_between_two_requests_the_next_driver_goes_on(
-    calm, small_dataset, s3, tmp_path, outcomes, place
+    calm, small_dataset, tmp_path, outcomes, request, server, place
 ):
     expected, _ = calm
-    run, trace, once = f"{s3.new_bucket()}/run", tmp_path / "trace", tmp_path / "once"
-    environment = {
-        "SAM2_BATCH_FAULT": f"KILL:*:{place}:{once};trace:frame:0:{trace}",
-        **s3.environment(s3.endpoint),
-    }
+    store = request.getfixturevalue(server)
+    run, trace, once = f"{store.new_bucket()}/run", tmp_path / "trace", tmp_path / "once"
+    fault = f"KILL:*:{place}:{once};trace:frame:0:{trace}"
+    environment = {"SAM2_BATCH_FAULT": fault, **store.environment}
     job, started = Job(small_dataset, run, PATIENT), time.monotonic()
     if job.go(tmp_path / "log", **environment) != 0:
         started = time.monotonic()
@@ -62,7 +66,9 @@ def test_killed_between_two_requests_the_next_driver_goes_on(
     seconds = time.monotonic() - started
     twice = computed_twice(trace, expected)
     if once.exists():
-        outcomes.add(outcome("`kill -9` of a driver on S3", expected, masks_of(run), twice, seconds))
+        outcomes.add(
+            outcome(f"`kill -9` of a driver on {server.upper()}", expected, masks_of(run), twice, seconds)
+        )
     assert masks_of(run) == expected
     assert twice <= 2 * EVERY_FRAMES
 
@@ -72,7 +78,7 @@ def test_a_server_killed_in_the_middle_stops_the_run_which_goes_on_later(
 ):
     expected, _ = calm
     run, trace = f"{s3.new_bucket()}/run", tmp_path / "trace"
-    environment = {"SAM2_BATCH_FAULT": f"trace:frame:0:{trace}", **s3.environment(s3.endpoint)}
+    environment = {"SAM2_BATCH_FAULT": f"trace:frame:0:{trace}", **s3.environment}
     log = tmp_path / "log"
     process = Job(small_dataset, run, HASTY).start(environment, log)
     while not (trace.exists() and len(trace.read_text().splitlines()) >= 7):
@@ -93,7 +99,7 @@ def test_a_server_killed_in_the_middle_stops_the_run_which_goes_on_later(
 def test_a_server_that_is_away_for_a_while_is_waited_for(calm, small_dataset, s3, tmp_path, outcomes):
     expected, _ = calm
     run, trace, log = f"{s3.new_bucket()}/run", tmp_path / "trace", tmp_path / "log"
-    environment = {"SAM2_BATCH_FAULT": f"trace:frame:0:{trace}", **s3.environment(s3.endpoint)}
+    environment = {"SAM2_BATCH_FAULT": f"trace:frame:0:{trace}", **s3.environment}
     process = Job(small_dataset, run, PATIENT).start(environment, log)
     while not (trace.exists() and len(trace.read_text().splitlines()) >= 7):
         assert process.is_alive(), log.read_text()

@@ -41,19 +41,26 @@ def ended(process: subprocess.Popen) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("action", "frame"),
+    ("action", "frame", "where"),
     [
-        ("STOP", 5),
-        *(pytest.param(action, frame, marks=pytest.mark.chaos) for action in FAULTS for frame in (2, 7, 11)),
+        ("STOP", 5, "disk"),
+        ("KILL", 5, "s3"),
+        *(
+            pytest.param(action, frame, "disk", marks=pytest.mark.chaos)
+            for action in FAULTS
+            for frame in (2, 7, 11)
+        ),
+        *(pytest.param(action, 8, "s3", marks=pytest.mark.chaos) for action in FAULTS),
     ],
 )
 def test_a_worker_that_goes_or_hangs_costs_no_more_than_an_interval(
-    calm, small_dataset, tmp_path, outcomes, action, frame
+    calm, small_dataset, tmp_path, outcomes, request, action, frame, where
 ):
     expected, _ = calm
     once, trace = tmp_path / "once", tmp_path / "trace"
     fault = f"{action}:frame:{frame}:{once};trace:frame:0:{trace}"
-    process = start(small_dataset, tmp_path / "run", "runner.silent_seconds=3", SAM2_BATCH_FAULT=fault)
+    run = tmp_path / "run" if where == "disk" else f"{request.getfixturevalue(where).new_bucket()}/run"
+    process = start(small_dataset, run, "runner.silent_seconds=3", SAM2_BATCH_FAULT=fault)
     while not once.exists() and process.poll() is None:
         time.sleep(0.01)
     started = time.monotonic()
@@ -62,7 +69,7 @@ def test_a_worker_that_goes_or_hangs_costs_no_more_than_an_interval(
     assert code == 0, output
     assert once.exists()
     computed, frames = len(trace.read_text().splitlines()), len({(v, f) for v, _, f in expected})
-    outcomes.add(outcome(FAULTS[action], expected, masks_of(tmp_path / "run"), computed - frames, seconds))
+    outcomes.add(outcome(FAULTS[action], expected, masks_of(run), computed - frames, seconds))
     # Up to an interval that was not stored yet, and one that was being stored, of each of two videos.
     assert computed - frames <= 2 * 2 * EVERY_FRAMES
 

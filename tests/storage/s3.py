@@ -32,16 +32,10 @@ class S3Server:
     def do(self, action: str) -> None:
         subprocess.run([SCRIPT, action, self.folder, str(self.port)], check=True, stdout=subprocess.DEVNULL)
 
-    @staticmethod
-    def environment(endpoint: str) -> dict[str, str]:
-        """Return what leads a process to an S3 server."""
-        return {
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads a process to this server."""
+        return leads_to(self.endpoint)
 
     def new_bucket(self) -> str:
         """Return the URI of a bucket that nobody else has."""
@@ -49,6 +43,17 @@ class S3Server:
         access = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
         boto3.client("s3", endpoint_url=self.endpoint, **access).create_bucket(Bucket=name)
         return f"s3://{name}"
+
+
+def leads_to(endpoint: str) -> dict[str, str]:
+    """Return the environment in which S3 is where `endpoint` is."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
 
 
 @pytest.fixture(scope="session")
@@ -85,5 +90,5 @@ def s3(s3_server, monkeypatch) -> S3Server:
 
 def use_endpoint(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     """Let S3 be where `endpoint` is."""
-    for name, value in S3Server.environment(endpoint).items():
+    for name, value in leads_to(endpoint).items():
         monkeypatch.setenv(name, value)

@@ -11,6 +11,7 @@ import pytest
 from pipeline.errors import StorageError
 from pipeline.storage.store import StorageConfig, open_store
 from pipeline.storage.workspace import Workspace
+from tests.one_at_a_time import ONE_AT_A_TIME
 from tests.storage.fault_proxy import LOSE_REPLY, PASS, REFUSE, RESET, STALL, fault_proxy
 from tests.storage.s3 import use_endpoint
 
@@ -18,11 +19,11 @@ QUICK = StorageConfig(connect_seconds=2, silent_seconds=1, retry_seconds=4)
 NAMES = ["a", "b/c", "masks/%2E.%2Fsite%207~objects-1-2/%C3%BC.parquet"]
 
 
-@pytest.fixture(params=["disk", "s3"])
+@pytest.fixture(params=["disk", *(pytest.param(server, marks=ONE_AT_A_TIME) for server in ("s3", "gcs"))])
 def store(request, tmp_path):
     if request.param == "disk":
         return open_store(str(tmp_path / "run 1"), QUICK)
-    return open_store(f"{request.getfixturevalue('s3').new_bucket()}/run 1/x%20y", QUICK)
+    return open_store(f"{request.getfixturevalue(request.param).new_bucket()}/run 1/x%20y", QUICK)
 
 
 @pytest.fixture

@@ -221,9 +221,10 @@ class Pool:
         for answer in ray.wait(asked, num_returns=len(asked), timeout=0)[0] if asked else []:
             running = {lease.shard.id: lease for lease in self._held_by(self.asked.pop(answer)[0])}
             with suppress(RayError):  # a death is noticed by the answer to `run`
-                for shard_id, frames in ray.get(answer).items():
+                for shard_id, (first_frames, frames) in ray.get(answer).items():
                     if shard_id in running:
                         running[shard_id].note(frames)
+                        self.progress.advance(shard_id, first_frames)
                         self.progress.advance(shard_id, frames)
         busy = {lease.actor for lease in self.leases.values()} - {actor for actor, _ in self.asked.values()}
         self.asked |= {actor.frames.remote(): (actor, time.monotonic()) for actor in busy}

@@ -36,7 +36,7 @@ class StageWorker:
     """Keeps one stage, and the model it holds, on one worker's share of a machine."""
 
     def __init__(self):
-        self._frames: dict[str, int] = {}
+        self._frames: dict[str, tuple[int, int]] = {}
         self._stopping = threading.Event()
         self._memory_full = False
         self._last_asked = time.monotonic()
@@ -51,14 +51,17 @@ class StageWorker:
     @ray.method(concurrency_group="shards")
     def run(self, shard: Shard, attempt: Attempt) -> ShardReport:
         self._last_asked = time.monotonic()
-        self._frames[shard.id] = 0
+        self._frames[shard.id] = 0, 0
+        first_frames: int | None = None
 
         def on_frames(frames: int) -> None:
+            nonlocal first_frames
             if self._stopping.is_set():
                 raise Stopped
             if self._memory_full:
                 raise MemoryError("the worker holds more than runner.memory_bytes_per_worker")
-            self._frames[shard.id] = frames
+            first_frames = frames if first_frames is None else first_frames
+            self._frames[shard.id] = first_frames, frames
 
         try:
             return run_guarded(self._stage, shard, attempt, on_frames)
@@ -66,8 +69,8 @@ class StageWorker:
             self._frames.pop(shard.id, None)
 
     @ray.method(concurrency_group="progress")  # a thread of its own: it answers while `run` runs
-    def frames(self) -> dict[str, int]:
-        """Return how many frames of each shard under way have masks."""
+    def frames(self) -> dict[str, tuple[int, int]]:
+        """Return how many frames of each shard under way have masks: when its attempt began, and now."""
         self._last_asked = time.monotonic()
         return dict(self._frames)
 

@@ -1,23 +1,25 @@
-"""When a value passes a limit."""
+"""How full a GPU gets while a shard is segmented."""
 
 import logging
 
 logger = logging.getLogger(__name__)
 
 
-class Threshold:
+class GpuMemoryWatch:
     """Notices when the share of a GPU's memory that is taken rises past a limit, once each time."""
 
     def __init__(self, limit: float):
         self.limit = limit
+        self.highest = 0.0
         self._above = False
 
-    def is_passed(self, share: float) -> bool:
-        """Say whether the share has risen past the limit since the last call."""
-        passed = share > self.limit and not self._above
+    def has_filled(self, share: float) -> bool:
+        """Note the share that is taken now; say whether it has risen past the limit since the last call."""
+        self.highest = max(self.highest, share)
+        filled = share > self.limit and not self._above
         self._above = share > self.limit
-        if passed:
+        if filled:
             logger.warning(
                 "%.0f%% of the GPU's memory is taken: the state is stored ahead of its time", share * 100
             )
-        return passed
+        return filled
