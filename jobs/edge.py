@@ -87,6 +87,10 @@ def to_dataclass(composed: DictConfig, schema: type[Config]) -> Config:
 
 
 def _guarded(composed: DictConfig, schema: type[Config], main: Callable[[Config], int]) -> int:
+    if missing := OmegaConf.missing_keys(composed):
+        settings = " ".join(f"{key}=..." for key in sorted(missing))
+        print(f"config: give {settings}; --help shows all", file=sys.stderr)
+        return WRONG_USAGE
     try:
         config = to_dataclass(composed, schema)
     except (OmegaConfBaseException, ValueError) as error:

@@ -75,7 +75,8 @@ def load_manifest(uri: str, config: ManifestConfig, source: SourceConfig) -> lis
 def report(faults: list[Fault], max_shown: int) -> str:
     """Return the faults in the order of files and rows, one line each, and how many are left out."""
     ordered = sorted(faults, key=lambda fault: (fault.file, -1 if fault.row is None else fault.row))
-    lines = [f"{len(faults)} faults (rows count from 0)", *map(str, ordered[:max_shown])]
+    count = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
+    lines = [f"{count} (rows count from 0)", *map(str, ordered[:max_shown])]
     if len(faults) > max_shown:
         lines.append(f"... and {len(faults) - max_shown} more")
     return "\n".join(lines)

@@ -13,6 +13,8 @@ from fsspec.core import url_to_fs
 from pipeline import schemas
 from pipeline.inputs.source import faults_named, local_path, shown
 
+A_MANIFEST = "a Parquet file (`python -m jobs.manifest` makes one of a CSV file)"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -152,7 +154,7 @@ def _read(fs: Any, file: str, name: str) -> pa.Table | Fault:
     try:
         return pq.ParquetFile(pa.BufferReader(data)).read()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # Arrow takes damage for failing I/O
-        return Fault(name, None, "(all)", str(error).splitlines()[0], "a Parquet file")
+        return Fault(name, None, "(all)", str(error).splitlines()[0], A_MANIFEST)
 
 
 def _whole(values: dict[str, Any]) -> dict[str, Any]:

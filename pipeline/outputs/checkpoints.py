@@ -30,15 +30,14 @@ class CheckpointConfig:
     early_at_gpu_share: float = 0.8  # store once more when so much of a GPU's memory is taken
 
     def __post_init__(self):
-        if self.every_seconds <= 0 or not 0 < self.early_at_gpu_share <= 1:
+        for name in ("every_frames", "keep"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"checkpoint.{name} must be 1 or more, got {getattr(self, name)}")
+        if self.every_seconds <= 0:
+            raise ValueError(f"checkpoint.every_seconds must be above 0, got {self.every_seconds}")
+        if not 0 < self.early_at_gpu_share <= 1:
             raise ValueError(
-                "checkpoint.every_seconds must be above 0 and checkpoint.early_at_gpu_share above 0 and up "
-                f"to 1, got {self.every_seconds} and {self.early_at_gpu_share}"
-            )
-        if self.every_frames < 1 or self.keep < 1:
-            raise ValueError(
-                "checkpoint.every_frames and checkpoint.keep must be 1 or more, "
-                f"got {self.every_frames} and {self.keep}"
+                f"checkpoint.early_at_gpu_share must be above 0 and at most 1, got {self.early_at_gpu_share}"
             )
 
 

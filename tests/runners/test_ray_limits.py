@@ -1,9 +1,11 @@
 """Workers that hang, grow, or have done enough are replaced."""
 
+import threading
 from dataclasses import replace
 from functools import partial
 
 import pytest
+import ray
 
 from pipeline.errors import FaultClass
 from pipeline.records import ShardStatus
@@ -56,6 +58,29 @@ def test_after_so_many_shards_a_fresh_process_takes_over(ray_here, outcome, tmp_
 
     processes = [path.read_text() for path in tmp_path.glob("attempt.*")]
     assert sorted(processes.count(one) for one in set(processes)) == [1, 2, 2]
+
+
+def test_a_cluster_without_room_is_waited_for_and_the_user_told(ray_here, outcome, tmp_path, caplog):
+    occupant = ray.remote(num_cpus=ray.cluster_resources()["CPU"])(Occupant).remote()
+    ray.get(occupant.is_there.remote())
+    leaves = threading.Timer(3, ray.kill, [occupant])
+    leaves.start()
+
+    with caplog.at_level("INFO"):
+        reports = outcome(
+            *(run_on_ray, partial(ScriptedStage, tmp_path), [shard("good")], RetryConfig()),
+            replace(ONE_WORKER, silent_seconds=1),
+        )
+
+    leaves.join()
+    assert "the cluster has no room for one now" in caplog.text
+    assert "Ray has free: 0 CPU, 0 GPU" in caplog.text
+    assert _fate(reports["good"]) == (ShardStatus.DONE, None, 1)
+
+
+class Occupant:
+    def is_there(self):
+        return True
 
 
 def _fate(report):

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -88,6 +88,7 @@ class Pool:
         self.asked: dict[Any, tuple[Any, float]] = {}  # likewise, and since when: how many frames have masks
         self.workers: dict[Any, _Worker] = {}  # by actor
         self.failed_loads = 0
+        self.waiting_since = time.monotonic()  # for a worker that has loaded
 
     def run(self) -> Iterator[ShardReport]:
         while self.queue or self.leases:
@@ -95,6 +96,7 @@ class Pool:
             yield from self._take_answers(self.config.progress_poll_seconds)
             self._ask_for_frames()
             yield from self._end_what_hangs()
+            self._tell_of_slow_start()
 
     def stop(self) -> None:
         """Let the workers store what they have, as long as the grace lasts, then end them all."""
@@ -245,6 +247,17 @@ class Pool:
             seconds = now - lease.started
             yield from self._after_run(lease, failed_report(lease.shard, lease.attempt, problem, seconds))
 
+    def _tell_of_slow_start(self) -> None:
+        """Say now and then that nothing goes on, and what it may wait for."""
+        if any(worker.shards_at_once for worker in self.workers.values()):
+            self.waiting_since = time.monotonic()
+        elif (waited_seconds := time.monotonic() - self.waiting_since) > self.config.silent_seconds:
+            self.waiting_since = time.monotonic()
+            self.progress.note(
+                f"no worker has started for {waited_seconds:.0f} s: the cluster has no room for one now, or "
+                f"the model is slow to load; Ray has free: {_briefly(ray.available_resources())}"
+            )
+
     def _report_of(self, lease: _Lease, answer: Any) -> ShardReport:
         """Return the worker's report, or one in its place if it died."""
         try:
@@ -253,6 +266,10 @@ class Pool:
             seconds = time.monotonic() - lease.started
             problem = problem_of_death(error, lease.node_id)
             return failed_report(lease.shard, lease.attempt, problem, seconds)
+
+
+def _briefly(resources: Mapping[str, float]) -> str:
+    return ", ".join(f"{resources.get(name, 0):g} {name}" for name in ("CPU", "GPU"))
 
 
 def _in_company(problem: Problem | None) -> Problem | None:
