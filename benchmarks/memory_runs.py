@@ -12,7 +12,8 @@ import torch
 from benchmarks.official import official_nano, track
 from pipeline.engine.engine import EngineConfig, Precision
 from pipeline.records import Attempt, Prompt, Shard
-from pipeline.stages.segment import SegmentConfig, SegmentStage
+from pipeline.stages.segment import SegmentStage
+from pipeline.stages.segment_config import SegmentConfig
 
 MIB = 2**20
 MAXRSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024

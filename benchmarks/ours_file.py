@@ -13,7 +13,8 @@ from benchmarks.workload import Clip, write_video
 from pipeline.outputs.reader import read_masks
 from pipeline.records import Attempt, Shard
 from pipeline.stages.model import ModelConfig
-from pipeline.stages.segment import SegmentConfig, SegmentStage
+from pipeline.stages.segment import SegmentStage
+from pipeline.stages.segment_config import SegmentConfig
 
 
 def measure_files(setting: Setting, architecture: str, clips: Sequence[Clip]) -> tuple[Measured, PackedMasks]:

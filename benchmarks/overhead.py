@@ -20,7 +20,8 @@ from pipeline.engine.engine import EngineConfig, Precision
 from pipeline.outputs.checkpoints import CheckpointConfig
 from pipeline.records import Attempt, Prompt, Shard
 from pipeline.stages import segment
-from pipeline.stages.segment import SegmentConfig, SegmentStage
+from pipeline.stages.segment import SegmentStage
+from pipeline.stages.segment_config import SegmentConfig
 
 CLIP = Path("pipeline/bundled/clips/bottles.mp4")
 BOXES = ((60.0, 105.0, 125.0, 312.0), (150.0, 100.0, 220.0, 312.0))

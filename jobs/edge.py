@@ -15,13 +15,15 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.errors import ClusterError, DeviceFailed, PipelineError, StorageError
+from pipeline.errors import ClusterError, DeviceFailed, InputUnavailable, PipelineError, StorageError
+from pipeline.storage.uris import without_secrets
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
 DONE, WRONG_USAGE, SHARDS_QUARANTINED, STORAGE_OR_CLUSTER_GONE, STOPPED = 0, 1, 2, 3, 130
 
-GONE = (StorageError, ClusterError, DeviceFailed)  # the same command goes on when it is back
+# The same command goes on when it is back.
+GONE = (StorageError, InputUnavailable, ClusterError, DeviceFailed)
 
 Config = TypeVar("Config")
 
@@ -99,10 +101,10 @@ def _guarded(composed: DictConfig, schema: type[Config], main: Callable[[Config]
     try:
         return main(config)
     except PipelineError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(without_secrets(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return STORAGE_OR_CLUSTER_GONE if isinstance(error, GONE) else WRONG_USAGE
     except OSError as error:
-        print(f"storage: {error}", file=sys.stderr)
+        print(without_secrets(f"storage: {error}"), file=sys.stderr)
         return STORAGE_OR_CLUSTER_GONE
     except KeyboardInterrupt:
         return STOPPED

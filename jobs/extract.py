@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from jobs.edge import DONE, SHARDS_QUARANTINED, run_job
-from pipeline.errors import DecodeCorrupt, InputMissing, UsageError
+from pipeline.errors import DecodeCorrupt, InputMissing, InputTooLarge, InputUnavailable, UsageError
 from pipeline.inputs.manifest import ManifestConfig, UnreadableVideos, load_manifest
 from pipeline.stages.extract import ExtractConfig, extract
 from pipeline.storage.names import path_name
@@ -34,7 +34,7 @@ def main(config: ExtractJobConfig) -> int:
         try:
             done = extract(uri, folder, config, lambda index, folder=folder: _report(folder, index))
             print(f"{folder}: {done.frames} frames, {done.written} written now, all read back")
-        except (InputMissing, DecodeCorrupt) as error:
+        except (InputMissing, InputUnavailable, InputTooLarge, DecodeCorrupt) as error:
             failed += 1
             print(f"{folder}: given up: {type(error).__name__}: {error}")
     return SHARDS_QUARANTINED if failed else DONE

@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from jobs.edge import DONE, run_job
+from pipeline.errors import UsageError
 from pipeline.inputs.manifest_write import PromptKind, rows_from_csv, rows_from_truth, write_manifest
 
 
@@ -19,7 +20,7 @@ class ManifestJobConfig:
 
 def main(config: ManifestJobConfig) -> int:
     if (config.csv is None) == (config.truth is None):
-        raise ValueError("give exactly one of csv=FILE and truth=DIR")
+        raise UsageError("give exactly one of csv=FILE and truth=DIR")
     out = Path(config.out)
     if config.csv is not None:
         rows = rows_from_csv(Path(config.csv), out.parent)

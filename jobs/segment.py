@@ -1,8 +1,10 @@
 """Segment every prompted object of a manifest: `python -m jobs.segment manifest=URI run=OUT`."""
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -10,6 +12,7 @@ from typing import Any
 
 from jobs.edge import run_job
 from pipeline.engine.engine import EngineConfig
+from pipeline.errors import StorageError
 from pipeline.inputs.frames import FramesConfig
 from pipeline.inputs.manifest import ManifestConfig
 from pipeline.inputs.source import SourceConfig
@@ -21,10 +24,11 @@ from pipeline.runners.progress import Progress
 from pipeline.runners.ray import run_on_ray
 from pipeline.stages.model import ModelConfig
 from pipeline.stages.plan import PlanConfig, make_plan
-from pipeline.stages.segment import SegmentConfig, SegmentStage
+from pipeline.stages.segment import SegmentStage
+from pipeline.stages.segment_config import SegmentConfig
 from pipeline.stages.summary import write_videos
 from pipeline.storage.store import StorageConfig
-from pipeline.storage.uris import shown
+from pipeline.storage.uris import shown, without_secrets
 from pipeline.work.attempts import RetryConfig, exit_code
 from pipeline.work.commits import OnChange, finished
 from pipeline.work.epochs import DriverConfig, claim, refuse_careless_store, reigning
@@ -85,7 +89,7 @@ def main(config: JobConfig) -> int:
 
 def _run(config: JobConfig, run: RunFolder, shards: Sequence[Shard], epoch: int) -> int:
     done = finished(run, shards, config.on_change)
-    quarantined = given_up(run, shards, config.retry_quarantined)
+    quarantined = given_up(run, shards, done, config.retry_quarantined)
     open_shards = remaining(shards, done | quarantined)
     run.write_json(run.about, {"config": _shown(config), "versions": _versions(), "shards": len(shards)})
     logger.info(
@@ -98,18 +102,26 @@ def _run(config: JobConfig, run: RunFolder, shards: Sequence[Shard], epoch: int)
     write_videos(run, shards)  # for those who look at the run while it goes on
     try:
         for report in _reports(config, open_shards, ledger):
-            if report.status is ShardStatus.QUARANTINED:
+            if report.status is ShardStatus.QUARANTINED and not run.superseded(epoch):
                 shard = next(shard for shard in open_shards if shard.id == report.shard_id)
-                give_up(run, shard, report, _last_stored_frame(run, shard))
-                quarantined.add(shard.id)
-    except KeyboardInterrupt:
-        logger.info("stopped; the same command goes on from what is stored")
+                if give_up(run, shard, report, _last_stored_frame(run, shard)):
+                    quarantined.add(shard.id)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            logger.info("stopped; the same command goes on from what is stored")
+        with suppress(StorageError, OSError):  # or it would hide what happened first
+            _summarize(run, shards, epoch)
         raise
-    finally:
-        videos = write_videos(run, shards)
-        logger.info("videos: %s", dict(Counter(videos["status"].to_pylist())))
+    _summarize(run, shards, epoch)
     logger.info("masks: %s/masks; one row a video: %s/%s", run.root, run.root, run.videos)
     return exit_code(len(quarantined), len(shards), config.retry)
+
+
+def _summarize(run: RunFolder, shards: Sequence[Shard], epoch: int) -> None:
+    """Write the table of videos, unless another driver has taken the run over: then it is that one's."""
+    if not run.superseded(epoch):
+        videos = write_videos(run, shards)
+        logger.info("videos: %s", dict(Counter(videos["status"].to_pylist())))
 
 
 def _reports(config: JobConfig, shards: Sequence[Shard], ledger: Ledger) -> Iterator[ShardReport]:
@@ -130,7 +142,8 @@ def _reports(config: JobConfig, shards: Sequence[Shard], ledger: Ledger) -> Iter
 
 def _shown(config: JobConfig) -> dict[str, Any]:
     """Return the configuration without secrets in its URIs."""
-    return asdict(replace(config, manifest=shown(config.manifest), run=shown(config.run)))
+    shown_config = replace(config, manifest=shown(config.manifest), run=shown(config.run))
+    return json.loads(without_secrets(json.dumps(asdict(shown_config), default=str)))
 
 
 def _last_stored_frame(run: RunFolder, shard: Shard) -> int | None:

@@ -2,6 +2,8 @@
 
 PipelineError
 ├── InputMissing      the video (or weights, or truth) is not where the URI says
+├── InputUnavailable  it may be there, but its store or disk does not give it now
+├── InputChanged      it is another than the run was planned with
 ├── InputTooLarge     the video is larger than the configured limits
 ├── DecodeCorrupt     it is there and cannot be decoded
 ├── PromptInvalid     a prompt does not fit the video it is for
@@ -10,7 +12,7 @@ PipelineError
 ├── UsageError        settings that do not go together
 ├── FingerprintChanged  the run folder holds results of other inputs or another config
 ├── RunInUse          another driver works on the run folder, or has taken it over
-├── StorageError      the run folder cannot be read or written
+├── StorageError      the run folder, or this machine's disk, cannot be read or written
 ├── DeviceFailed      the GPU failed in a way that only a new process gets over
 └── ClusterError      the Ray cluster can't be reached, or has no room for a worker
 
@@ -24,6 +26,8 @@ class FaultClass(str, Enum):
     """Why a shard failed; stored in reports and in quarantine."""
 
     INPUT_MISSING = "input_missing"
+    INPUT_UNAVAILABLE = "input_unavailable"
+    INPUT_CHANGED = "input_changed"
     INPUT_TOO_LARGE = "input_too_large"
     DECODE_CORRUPT = "decode_corrupt"
     PROMPT_INVALID = "prompt_invalid"
@@ -47,6 +51,14 @@ class PipelineError(Exception):
 
 class InputMissing(PipelineError):
     fault_class = FaultClass.INPUT_MISSING
+
+
+class InputUnavailable(PipelineError):
+    fault_class = FaultClass.INPUT_UNAVAILABLE
+
+
+class InputChanged(PipelineError):
+    fault_class = FaultClass.INPUT_CHANGED
 
 
 class InputTooLarge(PipelineError):

@@ -167,6 +167,7 @@ class Attempt:
     name: str  # of its folder: no two attempts at a shard share one, whichever driver began them
     number: int = 1  # from 1, over all drivers
     epoch: int | None = None  # of the driver that began it
+    memory_was_full: bool = False  # of a GPU, at an earlier attempt
 
 
 @dataclass(frozen=True)

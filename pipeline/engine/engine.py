@@ -23,7 +23,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from pipeline.engine.captured import Captured
 from pipeline.engine.cpu_tuning import keep_freed_memory, tune_thread
 from pipeline.engine.features import FrameFeatures, encode_frames
-from pipeline.engine.frame_step import FrameOutput, FrameStep
+from pipeline.engine.frame_step import Found, FrameOutput, FrameStep
 from pipeline.engine.lanes import Lane, batches, padded_size
 from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.network import Network
@@ -215,13 +215,16 @@ class Engine:
             work: Each video once, with the frame that is next in it.
         """
         steps = [FrameStep.begin(state, features) for state, features in work]
-        heads = iter(self.track([lane for step in steps for lane in step.lanes]))
-        return [step.finish([next(heads) for _ in step.lanes]) for step in steps]
+        found = iter(self.track([lane for step in steps for lane in step.lanes]))
+        return [step.finish([next(found) for _ in step.lanes]) for step in steps]
 
     @torch.inference_mode()
-    def track(self, lanes: Sequence[Lane]) -> list[HeadOutput]:
-        """Find objects of any videos and let each remember; return one output a lane."""
-        found: dict[int, tuple[HeadOutput, torch.Tensor]] = {}
+    def track(self, lanes: Sequence[Lane]) -> list[Found]:
+        """Find objects of any videos; return what each is to remember too, one a lane.
+
+        Nothing is remembered here: where a part of the lanes fails, all may be tracked again.
+        """
+        found: dict[int, Found] = {}
         for batch in batches(lanes, self.config.lanes_at_once, self.config.memory_frames):
             members = [lanes[i] for i, _ in batch]
             tensors = LaneTensors.of(members, [past for _, past in batch], self._padded(len(batch)))
@@ -229,13 +232,10 @@ class Engine:
             memories = self._as_stored(memories)
             # A padded batch has more outputs than members.
             for (i, _), memory, *head in zip(batch, memories, *out, strict=False):
-                found[i] = HeadOutput(*head), memory
-        # Not before all are found: a step that fails on its way can be done again.
-        for i, lane in enumerate(lanes):
-            output, memory = found[i]
-            kept = memory.to(self.state_device), output.pointer.to(self.state_device)
-            lane.bank.remember(lane.features.frame_index, *kept)
-        return [found[i][0] for i in range(len(lanes))]
+                output = HeadOutput(*head)
+                kept = memory.to(self.state_device), output.pointer.to(self.state_device)
+                found[i] = Found(output, *kept)
+        return [found[i] for i in range(len(lanes))]
 
     @torch.inference_mode()
     def masks(self, output: FrameOutput) -> FrameMasks:

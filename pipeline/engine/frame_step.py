@@ -2,11 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
 
 from pipeline.engine.features import FrameFeatures
 from pipeline.engine.lanes import Lane
 from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.state import ObjectState, VideoState
+
+
+class Found(NamedTuple):
+    """What tracking found of one lane's object, and what the object is to remember of it."""
+
+    head: HeadOutput
+    memory: torch.Tensor  # (token, memory channel)
+    pointer: torch.Tensor  # (channel,)
 
 
 @dataclass(frozen=True)
@@ -40,11 +51,13 @@ class FrameStep:
         ]
         return cls(state, features, banks, lanes)
 
-    def finish(self, heads: Sequence[HeadOutput]) -> FrameOutput:
-        """Take what was found, one head a lane."""
+    def finish(self, found: Sequence[Found]) -> FrameOutput:
+        """Take what was found, one a lane, and remember it."""
         frame = self.features
+        for lane, one in zip(self.lanes, found, strict=True):
+            lane.bank.remember(frame.frame_index, one.memory, one.pointer)
         self.state.next_frame = frame.frame_index + 1
-        tracked = iter(heads)
+        tracked = iter([one.head for one in found])
         prompted = tuple(frame.frame_index in bank.conditioning for bank in self.banks.values())
         all_heads = tuple(
             _known(bank, frame.frame_index) if known else next(tracked)

@@ -13,19 +13,21 @@ class Request:
 
     kind: Callable[[list[Any]], list[Any]]  # from items to as many answers
     items: list[Any]
-    frame_index: int  # how far its video is
     video: object  # whatever tells videos apart
     at_once: int = 1  # how many items of this kind make a batch
     answer: Future = field(default_factory=Future)
 
 
 def next_batch(waiting: Sequence[Request], idle_teams: int) -> list[Request]:
-    """Return the request that is furthest behind and one team's share of what can go with it.
+    """Return the request that has waited longest and one team's share of what can go with it.
 
     Requests of one video never go together: so with one video in flight, no batch depends on timing.
+
+    Args:
+        waiting: In the order of their coming: so no video, however long, waits for ever.
     """
-    first = min(waiting, key=lambda request: request.frame_index)
-    alike = sorted((r for r in waiting if r.kind == first.kind), key=lambda request: request.frame_index)
+    first = waiting[0]
+    alike = [request for request in waiting if request.kind == first.kind]
     share = min(first.at_once, -(-sum(len(r.items) for r in alike) // idle_teams))
     batch, items, videos = [first], len(first.items), {id(first.video)}
     for request in alike:

@@ -1,9 +1,9 @@
 """One engine for several videos at a time: what their threads ask for together is computed together.
 
 Each video is followed by a thread of its own, as if it were alone; teams compute. A team that is free takes
-its share of what waits (continuous batching), the videos that are furthest behind first, so that none waits
-for long. On a CPU two teams halve the cores between them: one encodes the next frame while the other tracks
-this one, or each tracks half of the objects. That leaves no core waiting for another in small operations.
+its share of what waits (continuous batching), in the order of its coming, so that none waits for long. On a
+CPU two teams halve the cores between them: one encodes the next frame while the other tracks this one, or
+each tracks half of the objects. That leaves no core waiting for another in small operations.
 
 A thread that waits for its answer decodes nothing further: that is the bound on features in memory. A
 request that fails is answered with its error and harms no other.
@@ -68,7 +68,7 @@ class SharedEngine:
         frames, video = iter(frames), object()
         ahead: deque[Future[list[FrameFeatures]]] = deque()
         while together := list(islice(frames, self._frames_at_once)):
-            request = Request(self.engine.encode, together, together[0].index, video, self._frames_at_once)
+            request = Request(self.engine.encode, together, video, self._frames_at_once)
             ahead.append(self._ask(request))
             while len(ahead) > (0 if self.relief.on_host else BATCHES_AHEAD):
                 yield from ahead.popleft().result()
@@ -84,17 +84,17 @@ class SharedEngine:
             return [self.engine.condition(*arguments) for arguments in prompts]
 
         work = [(state, object_id, features, prompt)]
-        self._ask(Request(one_by_one, work, features.frame_index, state)).result()
+        self._ask(Request(one_by_one, work, state)).result()
 
     def step(self, state: VideoState, features: FrameFeatures) -> FrameOutput:
         """Find and remember a video's objects on its next frame."""
         step = FrameStep.begin(state, features)
         at_once = self.relief.limited("track", self.engine.config.lanes_at_once)
         answers = [
-            self._ask(Request(self.engine.track, lanes, features.frame_index, state, at_once))
+            self._ask(Request(self.engine.track, lanes, state, at_once))
             for lanes in shares(step.lanes, self.teams)
         ]
-        return step.finish([head for heads in answers for head in heads.result()])
+        return step.finish([one for found in answers for one in found.result()])
 
     def masks(self, output: FrameOutput) -> FrameMasks:
         """Return the masks at the video's own size; computed in the calling thread."""

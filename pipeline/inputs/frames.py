@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from PIL import Image
 from pipeline.errors import InputTooLarge
 from pipeline.inputs.images import decode_images
 from pipeline.inputs.limits import MAX_PIXELS
+from pipeline.inputs.source import idle
 from pipeline.inputs.video import decode_video
 from pipeline.records import Frame
 
@@ -36,19 +37,28 @@ class FramesConfig:
             raise ValueError(f"frames.queue_bytes must be 1 or more, got {self.queue_bytes}")
 
 
-def open_frames(path: Path, config: FramesConfig, start_frame: int = 0) -> Iterator[Frame]:
+def open_frames(
+    path: Path, config: FramesConfig, start_frame: int = 0, on_skipped: Callable[[], None] = idle
+) -> Iterator[Frame]:
     """Yield the frames of a video file or a folder of images, no wider than `max_width_px`.
 
     `Frame.video_size_hw` stays the video's own. Nothing is read ahead: wrap the result,
     with whatever else is to happen in the thread, in `read_ahead`.
+
+    Args:
+        start_frame: The first one that is yielded.
+        on_skipped: Called for each frame that must be decoded to get there.
 
     Raises:
         InputMissing: nothing is at `path`.
         DecodeCorrupt: it is there and cannot be decoded; names the frame or file.
         InputTooLarge: it has more pixels or frames than allowed.
     """
-    decode = decode_images if path.is_dir() else decode_video
-    with closing(decode(path, start_frame, config.max_pixels)) as frames:
+    if path.is_dir():
+        decoded = decode_images(path, start_frame, config.max_pixels)
+    else:
+        decoded = decode_video(path, start_frame, config.max_pixels, on_skipped)
+    with closing(decoded) as frames:
         for frame in frames:
             if frame.index >= config.max_frames:
                 raise InputTooLarge(

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from pipeline.errors import DecodeCorrupt, InputMissing, InputTooLarge
+from pipeline.inputs.disk_faults import absent, blame_disk
 from pipeline.inputs.limits import MAX_PIXELS, refuse_large
 from pipeline.inputs.source import IMAGE_SUFFIXES
 from pipeline.records import Frame
@@ -48,9 +49,10 @@ def image_paths(folder: Path) -> list[Path]:
         InputMissing: no such folder, or no image in it.
     """
     try:
-        files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+        # A pipe with an image's name would be waited for, for ever.
+        files = [p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
     except OSError as error:
-        raise InputMissing(f"{folder}: {error.strerror}") from None
+        raise absent(folder, error) from None
     visible = [path for path in files if not path.name.startswith(".")]
     if not visible:
         raise InputMissing(f"{folder}: no JPEG or PNG image in it")
@@ -82,6 +84,7 @@ def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     except Image.DecompressionBombError as error:  # Pillow has a limit of its own, beyond ours
         raise InputTooLarge(f"{path}: {error}") from None
     except (OSError, ValueError, SyntaxError) as error:
+        blame_disk(path, error)
         raise DecodeCorrupt(f"{path}: not a whole image: {error}") from None
 
 

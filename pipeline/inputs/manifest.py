@@ -1,15 +1,15 @@
 """The prompt manifest: read, and checked whole before any work starts."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
-from pipeline.errors import DecodeCorrupt, InputMissing, InputTooLarge, ManifestError, StorageError
+from pipeline.errors import DecodeCorrupt, InputMissing, InputTooLarge, InputUnavailable, ManifestError
 from pipeline.inputs.manifest_checks import PromptRow, by_video, contradictions, misfits, parse_row
 from pipeline.inputs.manifest_table import Fault, base_of, read_rows, resolved
-from pipeline.inputs.probe import VideoFacts, probe
+from pipeline.inputs.probe import VideoFacts
+from pipeline.inputs.probe_process import look_from_afar
 from pipeline.inputs.source import SourceConfig, localized
-from pipeline.inputs.video import count_frames
 from pipeline.records import Prompt
 
 
@@ -26,12 +26,15 @@ class ManifestConfig:
 
     unreadable_videos: UnreadableVideos = UnreadableVideos.fault
     probe_threads: int = 4
+    probe_seconds: float = 1800.0  # for looking at one video: one that hangs its decoder is unreadable
     max_faults_shown: int = 1000
 
     def __post_init__(self):
         for name in ("probe_threads", "max_faults_shown"):
             if getattr(self, name) < 1:
                 raise ValueError(f"check.{name} must be 1 or more, got {getattr(self, name)}")
+        if self.probe_seconds <= 0:
+            raise ValueError(f"check.probe_seconds must be above 0, got {self.probe_seconds}")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def load_manifest(uri: str, config: ManifestConfig, source: SourceConfig) -> lis
     Raises:
         ManifestError: with every fault found in any row, column and video, one line each.
         InputMissing: no manifest is there.
-        StorageError: the store does not answer.
+        InputUnavailable: the store does not answer.
     """
     rows, faults = read_rows(uri)
     base = base_of(uri)
@@ -87,21 +90,14 @@ def _look_at(
 ) -> tuple[VideoFacts | None, list[Fault]]:
     """Return what is known of the rows' video, and what is wrong with it or with the prompts' fit."""
     try:
-        facts = _facts(rows[0].video_uri, max(row.draft.frame_index or 0 for row in rows), source)
-    except (InputMissing, InputTooLarge, DecodeCorrupt, StorageError) as error:
+        furthest = max(row.draft.frame_index or 0 for row in rows)
+        with localized(rows[0].video_uri, source) as path:
+            facts = look_from_afar(path, furthest, config.probe_seconds)
+    except (InputMissing, InputUnavailable, InputTooLarge, DecodeCorrupt) as error:
         if config.unreadable_videos is UnreadableVideos.keep:
             return None, []
         return None, [rows[0].row.fault("video_uri", error, "a video that can be read")]
     return facts, [fault for row in rows for fault in misfits(row, facts)]
-
-
-def _facts(video_uri: str, furthest: int, source: SourceConfig) -> VideoFacts:
-    with localized(video_uri, source) as path:
-        facts = probe(path)
-        if furthest >= facts.num_frames_hint and path.is_file():
-            # Packets are not frames: before refusing a prompt, count what really decodes.
-            facts = replace(facts, num_frames_hint=count_frames(path))
-    return facts
 
 
 def _video_prompts(rows: list[PromptRow], facts: VideoFacts | None) -> VideoPrompts:

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 
 from pipeline import schemas
-from pipeline.inputs.source import faults_named, local_path, shown
+from pipeline.inputs.source import faults_named
+from pipeline.storage.uris import local_path, shown, without_secrets
 
 A_MANIFEST = "a Parquet file (`python -m jobs.manifest` makes one of a CSV file)"
 
@@ -28,7 +29,7 @@ class Fault:
 
     def __str__(self):
         where = self.file if self.row is None else f"{self.file}, row {self.row}"
-        return f"{where}, column {self.column}: found {self.found}; allowed: {self.allowed}"
+        return without_secrets(f"{where}, column {self.column}: found {self.found}; allowed: {self.allowed}")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def read_rows(uri: str) -> tuple[list[Row], list[Fault]]:
 
     Raises:
         InputMissing: nothing is at `uri`.
-        StorageError: the store does not answer.
+        InputUnavailable: the store does not answer.
     """
     rows, faults = [], []
     for file, table in _tables(uri):

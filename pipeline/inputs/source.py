@@ -1,24 +1,28 @@
 """From a URI to a path on this machine: streamed to a bounded cache, removed after use."""
 
+import errno
 import hashlib
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from fsspec.core import url_to_fs
 
-from pipeline.errors import InputMissing, InputTooLarge, StorageError
+from pipeline.errors import InputMissing, InputTooLarge, InputUnavailable, StorageError
 from pipeline.inputs.allowed_roots import refuse_outside
-from pipeline.storage.uris import local_path, shown
+from pipeline.inputs.disk_faults import absent
+from pipeline.storage.temporary import temporary_folder
+from pipeline.storage.uris import local_path, shown, without_secrets
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 BLOCK_BYTES = 4 << 20
+BUSY = {408, 425, 429}  # what HTTP servers answer, besides 5xx, when asking later may help
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # of this machine's own disk
 # What stores call the mark that changes with the content, best first.
 CONTENT_MARKS = ("ETag", "etag", "md5Hash", "crc32c", "mtime", "LastModified", "updated", "created")
 
@@ -36,17 +40,25 @@ class SourceConfig:
             raise ValueError(f"source.max_bytes must be 1 or more, got {self.max_bytes}")
 
 
+def idle() -> None:
+    """Do nothing."""
+
+
 @contextmanager
-def localized(uri: str, config: SourceConfig) -> Iterator[Path]:
+def localized(uri: str, config: SourceConfig, on_block: Callable[[], None] = idle) -> Iterator[Path]:
     """Give a path on this machine to the file or folder of images behind `uri`.
 
     What is local already is given as it is; anything else is streamed to a folder of its own
     under the cache, which is gone after the block.
 
+    Args:
+        on_block: Called while it is streamed, again and again.
+
     Raises:
         InputMissing: nothing is there, it may not be read, or it lies outside the allowed roots.
         InputTooLarge: it is larger than `max_bytes`.
-        StorageError: the transfer broke off; trying again may help.
+        InputUnavailable: the transfer broke off; trying again may help.
+        StorageError: this machine has no room for it.
     """
     _refuse_unreadable(uri)
     refuse_outside(uri, config.allowed_roots)
@@ -56,9 +68,9 @@ def localized(uri: str, config: SourceConfig) -> Iterator[Path]:
         return
     if config.cache_dir is not None:
         Path(config.cache_dir).mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="sam2-source-", dir=config.cache_dir) as folder:
+    with temporary_folder("source", config.cache_dir) as folder:
         with faults_named(uri):
-            path = _download(uri, Path(folder), config.max_bytes)
+            path = _download(uri, folder, config.max_bytes, on_block)
         yield path
 
 
@@ -70,7 +82,7 @@ def source_identity(uri: str, config: SourceConfig) -> dict[str, str | int]:
 
     Raises:
         InputMissing: nothing is there, or it lies outside the allowed roots.
-        StorageError: the store does not answer.
+        InputUnavailable: the store does not answer.
     """
     _refuse_unreadable(uri)
     refuse_outside(uri, config.allowed_roots)
@@ -98,15 +110,24 @@ def _present(path: Path, config: SourceConfig) -> Path:
     try:
         info = path.stat()
     except OSError as error:
-        raise InputMissing(f"{path}: {error.strerror or error}") from None
+        raise absent(path, error) from None
     if stat.S_ISDIR(info.st_mode):
-        for entry in path.iterdir() if config.allowed_roots is not None else ():
-            refuse_outside(str(entry), config.allowed_roots)  # a link may lead anywhere
+        _check_folder(path, config)
     elif not stat.S_ISREG(info.st_mode):
         raise InputMissing(f"{path}: neither a file nor a folder")
     elif info.st_size > config.max_bytes:
         raise InputTooLarge(f"{path}: {info.st_size} bytes, source.max_bytes allows {config.max_bytes}")
     return path
+
+
+def _check_folder(folder: Path, config: SourceConfig) -> None:
+    size_bytes = 0
+    for entry in folder.iterdir():
+        refuse_outside(str(entry), config.allowed_roots)  # a link may lead anywhere
+        if entry.suffix.lower() in IMAGE_SUFFIXES and entry.is_file():
+            size_bytes += entry.stat().st_size
+    if size_bytes > config.max_bytes:
+        raise InputTooLarge(f"{folder}: {size_bytes} bytes, source.max_bytes allows {config.max_bytes}")
 
 
 def _filesystem(uri: str) -> tuple[Any, str]:
@@ -115,21 +136,23 @@ def _filesystem(uri: str) -> tuple[Any, str]:
     return fs, path
 
 
-def _download(uri: str, folder: Path, max_bytes: int) -> Path:
+def _download(uri: str, folder: Path, max_bytes: int, on_block: Callable[[], None]) -> Path:
     fs, path = _filesystem(uri)
-    name = PurePosixPath(urlsplit(uri).path).name or "source"
+    # The suffix helps to tell what it is; a store's name may be longer than a disk takes.
+    name = f"source{PurePosixPath(urlsplit(uri).path).suffix[:16]}"
     if fs.info(path)["type"] != "directory":
-        _stream(fs, path, folder / name, max_bytes)
+        _stream(fs, path, folder / name, max_bytes, on_block)
         return folder / name
     images = folder / name
     images.mkdir()
     left_bytes = max_bytes
     for info in _images_in(fs, path):
-        left_bytes -= _stream(fs, info["name"], images / PurePosixPath(info["name"]).name, left_bytes)
+        image = images / PurePosixPath(info["name"]).name
+        left_bytes -= _stream(fs, info["name"], image, left_bytes, on_block)
     return images
 
 
-def _stream(fs: Any, path: str, target: Path, max_bytes: int) -> int:
+def _stream(fs: Any, path: str, target: Path, max_bytes: int, on_block: Callable[[], None]) -> int:
     """Copy one file and return its size, never writing more than `max_bytes`."""
     copied = 0
     with fs.open(path, "rb") as source, target.open("wb") as file:
@@ -138,6 +161,7 @@ def _stream(fs: Any, path: str, target: Path, max_bytes: int) -> int:
             if copied > max_bytes:
                 raise InputTooLarge(f"larger than source.max_bytes allows ({max_bytes} bytes left)")
             file.write(block)
+            on_block()
     return copied
 
 
@@ -171,16 +195,19 @@ def faults_named(uri: str) -> Iterator[None]:
     except (InputMissing, InputTooLarge) as error:
         raise type(error)(f"{shown(uri)}: {error}") from None
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        # fsspec calls an HTTP server that does not answer a missing file.
+        # fsspec calls a file missing whatever an HTTP server answers, and if it does not.
         if isinstance(error.__cause__, aiohttp.ClientConnectionError):
-            raise StorageError(f"{shown(uri)}: no connection to the server") from None
+            raise InputUnavailable(f"{shown(uri)}: no connection to the server") from None
+        if (status := getattr(error.__cause__, "status", 0)) in BUSY or status >= 500:
+            raise InputUnavailable(f"{shown(uri)}: the server answers {status}") from None
         raise InputMissing(f"{shown(uri)}: not there, or not to be read from here") from None
     except (ValueError, ImportError) as error:
         # No such protocol, or its client is not installed.
         raise InputMissing(f"{shown(uri)}: {_first_line(error, uri)}") from None
     except Exception as error:  # each store's client has errors of its own
-        raise StorageError(f"{shown(uri)}: {type(error).__name__}: {_first_line(error, uri)}") from None
+        kind = StorageError if getattr(error, "errno", None) in NO_ROOM else InputUnavailable
+        raise kind(f"{shown(uri)}: {type(error).__name__}: {_first_line(error, uri)}") from None
 
 
 def _first_line(error: Exception, uri: str) -> str:
-    return (str(error).splitlines() or [""])[0].replace(uri, shown(uri))
+    return without_secrets((str(error).splitlines() or [""])[0].replace(uri, shown(uri)))

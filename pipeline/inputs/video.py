@@ -1,6 +1,6 @@
 """From a video file to frames, as a player shows them: in order, upright, with square pixels."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ import numpy as np
 
 from pipeline.errors import DecodeCorrupt, InputMissing
 from pipeline.inputs.container import missing_bytes
+from pipeline.inputs.disk_faults import blame_disk
 from pipeline.inputs.limits import MAX_PIXELS, refuse_large
+from pipeline.inputs.source import idle
 from pipeline.records import Frame
 
 FFMPEG_MARGIN_PIXELS = 1 << 20
@@ -19,21 +21,29 @@ FALLBACK_FRAME_SECONDS = 1 / 30
 
 
 def decode_video(
-    path: Path, start_frame: int = 0, max_pixels: int = MAX_PIXELS
+    path: Path,
+    start_frame: int = 0,
+    max_pixels: int = MAX_PIXELS,
+    on_skipped: Callable[[], None] = idle,
 ) -> Generator[Frame, None, None]:
     """Yield the frames of a video from `start_frame` on, in display order.
 
     Decoding always begins at the first frame, so that a frame is the same whatever
     `start_frame` is; those before it are not converted. Times are seconds since the first
-    frame and strictly increase. All frames have the first one's size.
+    frame and strictly increase. All frames have the first one's size. `on_skipped` is called for each frame
+    before `start_frame`.
 
     Raises:
         InputMissing: there is no such file.
+        InputUnavailable: the disk does not give it.
         DecodeCorrupt: no video, or damaged; names the first frame that cannot be trusted.
             All frames yielded before are intact.
         InputTooLarge: a frame has more than `max_pixels`, coded or displayed; it was not decoded.
     """
-    with opened(path) as container, closing(_frames(path, container, start_frame, max_pixels)) as frames:
+    with (
+        opened(path) as container,
+        closing(_frames(path, container, start_frame, max_pixels, on_skipped)) as frames,
+    ):
         yield from frames
 
 
@@ -52,6 +62,7 @@ def opened(path: Path) -> Iterator[Any]:
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise InputMissing(f"{path}: {error.strerror}") from None
     except (av.FFmpegError, ValueError, OSError) as error:
+        blame_disk(path, error)
         raise DecodeCorrupt(f"{path}: cannot be opened as a video: {reason(error)}") from None
     with container:
         yield container
@@ -103,7 +114,9 @@ def upright(image: np.ndarray, display_matrix: np.ndarray | None) -> np.ndarray:
     return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
 
 
-def _frames(path: Path, container: Any, start_frame: int, max_pixels: int) -> Generator[Frame, None, None]:
+def _frames(
+    path: Path, container: Any, start_frame: int, max_pixels: int, on_skipped: Callable[[], None]
+) -> Generator[Frame, None, None]:
     size_hw, clock = None, _Clock()
     for index, (frame, stream) in enumerate(_decoded(path, container, max_pixels)):
         time_seconds = clock.seconds(frame.time)
@@ -111,6 +124,7 @@ def _frames(path: Path, container: Any, start_frame: int, max_pixels: int) -> Ge
             size_hw = displayed_size_hw((frame.height, frame.width), stream.sample_aspect_ratio)
             refuse_large(path, (size_hw[1], size_hw[0]), max_pixels)  # odd pixel aspects stretch small frames
         if index < start_frame:
+            on_skipped()
             continue
         image = _rgb(frame, size_hw)
         yield Frame(index, time_seconds, image, image.shape[:2])
@@ -132,6 +146,7 @@ def _decoded(path: Path, container: Any, max_pixels: int = MAX_PIXELS) -> Iterat
                 yield frame, stream
                 count += 1
     except (av.FFmpegError, ValueError) as error:
+        blame_disk(path, error)
         raise DecodeCorrupt(f"{path}: frame {count} cannot be decoded: {reason(error)}") from None
     if count == 0:
         raise DecodeCorrupt(f"{path}: the video stream has no frames")

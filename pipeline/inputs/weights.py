@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from pipeline.errors import WeightsError
-from pipeline.inputs.source import local_path
 from pipeline.storage.files import complete_or_absent
+from pipeline.storage.uris import local_path, shown, without_secrets
 
 AUTO = "auto"
 READ_TIMEOUT_SECONDS = 60
@@ -95,7 +95,7 @@ def _fetch(uri: str, target: Path) -> None:
         raise
     except Exception as error:  # each store raises its own
         raise WeightsError(
-            f"can't fetch {uri} ({type(error).__name__}: {error}); "
+            f"can't fetch {shown(uri)} ({type(error).__name__}: {without_secrets(str(error))}); "
             f"without a network, put {target.name} at {target}, or set model.weights to its path"
         ) from error
 
@@ -103,4 +103,4 @@ def _fetch(uri: str, target: Path) -> None:
 def _check_size(file: Path, expected_bytes: int | None, uri: str) -> None:
     found_bytes = file.stat().st_size
     if expected_bytes is not None and found_bytes != expected_bytes:
-        raise WeightsError(f"{uri}: got {found_bytes} bytes of {expected_bytes}; try again")
+        raise WeightsError(f"{shown(uri)}: got {found_bytes} bytes of {expected_bytes}; try again")

@@ -91,6 +91,13 @@ def write_checkpoint(
         workspace.drop(f"state-{old.stem.removeprefix('checkpoint-')}.safetensors")
 
 
+def drop_checkpoints(workspace: Workspace) -> None:
+    """Remove all checkpoints of an attempt, and what was brought for them: none is of use to it."""
+    for kind in ("checkpoint-*.json", "state-*.safetensors", "span-*.parquet"):
+        for file in workspace.folder.glob(kind):
+            workspace.drop(file.name)
+
+
 def last_stored_frame(store: Store, attempts: str, fingerprint: str) -> int | None:
     """Return the last frame whose masks some attempt has stored, for the same fingerprint.
 

@@ -20,9 +20,10 @@ class RunnerConfig:
     memory_bytes_per_worker: int | None = None  # host memory: Ray plans with it, and no worker may pass it
     shards_per_worker: int | None = None  # then a fresh process takes over: for decoders that leak
     address: str | None = None  # of a cluster to join; null: RAY_ADDRESS, or else this machine alone
+    wait_seconds: float = 900.0  # for a joined cluster to have room for a worker, as machines start
     progress_poll_seconds: float = 1.0
     grace_seconds: float = 30.0  # when stopped by a signal: for storing what is under way
-    stuck_seconds: float = 1800.0  # without a new frame: the shard's worker is killed
+    stuck_seconds: float = 1800.0  # in which nothing gets on: the shard's worker is killed
     silent_seconds: float = 120.0  # without an answer: the worker is killed, or the driver is gone
 
     def __post_init__(self):
@@ -36,6 +37,12 @@ class RunnerConfig:
             )
         if self.cpus_per_worker < 1:
             raise ValueError(f"runner.cpus_per_worker must be 1 or more, got {self.cpus_per_worker}")
-        for name in ("progress_poll_seconds", "grace_seconds", "stuck_seconds", "silent_seconds"):
+        for name in (
+            "wait_seconds",
+            "progress_poll_seconds",
+            "grace_seconds",
+            "stuck_seconds",
+            "silent_seconds",
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"runner.{name} must be above 0, got {getattr(self, name)}")

@@ -3,16 +3,14 @@
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import Protocol
 
 from pipeline.errors import FaultClass, PipelineError, Stopped
 from pipeline.records import Attempt, Problem, Shard, ShardReport, ShardStatus
-from pipeline.storage.uris import shown
-
-# Told at the start, and again and again, how many frames of the shard have masks by now, those of earlier
-# attempts included.
-OnFrames = Callable[[int], None]
+from pipeline.stages.on_frames import OnFrames
+from pipeline.storage.uris import shown, without_secrets
 
 
 class Stage(Protocol):
@@ -54,8 +52,8 @@ def failed_report(shard: Shard, attempt: Attempt, problem: Problem, seconds: flo
         attempts=attempt.number,
         problem=replace(
             problem,
-            message=problem.message.replace(uri, safe),
-            traceback=problem.traceback.replace(uri, safe),
+            message=without_secrets(problem.message.replace(uri, safe)),
+            traceback=without_secrets(problem.traceback.replace(uri, safe)),
         ),
     )
 
@@ -70,7 +68,7 @@ def problem_of(error: BaseException) -> Problem:
 
 
 def _fault_class(error: BaseException) -> FaultClass:
-    if isinstance(error, Stopped):
+    if isinstance(error, Stopped | CancelledError):  # the engine was closed under a shard that is stopped
         return FaultClass.STOPPED
     if isinstance(error, PipelineError):
         return error.fault_class

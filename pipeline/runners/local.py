@@ -9,8 +9,9 @@ from queue import Queue
 
 from pipeline.errors import DeviceFailed, FaultClass, Stopped
 from pipeline.records import Shard, ShardReport
-from pipeline.runners.guard import MakeStage, OnFrames, Stage, run_guarded
+from pipeline.runners.guard import MakeStage, Stage, run_guarded
 from pipeline.runners.progress import Progress
+from pipeline.stages.on_frames import OnFrames
 from pipeline.work.ledger import Ledger
 from pipeline.work.shards import longest_first
 
@@ -109,9 +110,11 @@ class _Followers:
                 raise Stopped
 
     def _on_frames(self, shard: Shard) -> OnFrames:
-        def on_frames(frames: int) -> None:
+        def on_frames(frames: int | None) -> None:
             if self.stopping.is_set():
                 raise Stopped
+            if frames is None:
+                return
             self.events.put(partial(self.progress.advance, shard.id, frames))
 
         return on_frames

@@ -9,7 +9,7 @@ from pipeline.inputs.manifest import ManifestConfig, VideoPrompts, load_manifest
 from pipeline.inputs.source import SourceConfig, source_identity
 from pipeline.records import Shard
 from pipeline.stages.model import find_weights
-from pipeline.stages.segment import SegmentConfig
+from pipeline.stages.segment_config import SegmentConfig
 from pipeline.work.fingerprints import fingerprint
 from pipeline.work.shards import make_shards
 

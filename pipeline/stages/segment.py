@@ -2,10 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,7 @@ import pyarrow as pa
 import torch
 
 from pipeline.engine.cpu_tuning import use_one_thread
-from pipeline.engine.engine import Engine, EngineConfig
+from pipeline.engine.engine import Engine
 from pipeline.engine.frame_step import FrameOutput
 from pipeline.engine.prompts import DensePrompt, PointPrompt, dense_prompt, point_prompt
 from pipeline.engine.sam2_model import build_model
@@ -23,19 +23,20 @@ from pipeline.engine.shared_engine import SharedEngine
 from pipeline.engine.state import VideoState
 from pipeline.errors import RunInUse, Stopped, WeightsError
 from pipeline.failpoints import reach
-from pipeline.inputs.frames import FramesConfig, open_frames, read_ahead
+from pipeline.inputs.frames import open_frames, read_ahead
 from pipeline.inputs.resize import to_model_input
-from pipeline.inputs.source import SourceConfig, localized
 from pipeline.inputs.weights import read_weights
-from pipeline.outputs.checkpoints import CheckpointConfig, take_over_newest
+from pipeline.outputs.checkpoints import drop_checkpoints, take_over_newest
 from pipeline.outputs.mask_table import rows_of
 from pipeline.outputs.rle import decode_mask
 from pipeline.records import Attempt, Frame, Prompt, Shard, ShardReport, ShardStatus
 from pipeline.stages.gpu_memory import GpuMemoryWatch
-from pipeline.stages.model import ModelConfig, find_weights
+from pipeline.stages.model import find_weights
+from pipeline.stages.on_frames import OnFrames, told
 from pipeline.stages.prompted_frames import visit_prompted_frames
+from pipeline.stages.segment_config import SegmentConfig
 from pipeline.stages.span_log import SpanLog
-from pipeline.storage.store import StorageConfig
+from pipeline.stages.video_identity import identified, seen_before
 from pipeline.storage.uris import shown
 from pipeline.storage.workspace import Workspace
 from pipeline.work.commits import Marker, commit
@@ -44,32 +45,6 @@ from pipeline.work.ledger import note_begin
 from pipeline.work.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class SegmentConfig:
-    """Everything that one worker needs to know."""
-
-    model: ModelConfig = field(default_factory=ModelConfig)
-    engine: EngineConfig = field(default_factory=EngineConfig)
-    source: SourceConfig = field(default_factory=SourceConfig)
-    frames: FramesConfig = field(default_factory=FramesConfig)
-    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    storage: StorageConfig = field(default_factory=StorageConfig)
-    smaller_model: ModelConfig | None = None  # for a shard that `model` has no memory for, even alone
-
-    def affecting_masks(self) -> dict[str, object]:
-        """Return the settings that decide the masks, by full name."""
-        return {
-            "model.architecture": self.model.architecture,
-            "model.image_size_px": self.model.image_size_px,
-            "engine.precision": self.engine.precision.value,
-            "engine.max_hole_px": self.engine.max_hole_px,
-            "engine.max_speck_px": self.engine.max_speck_px,
-            "engine.memory_frames": self.engine.memory_frames,
-            "engine.non_overlap": self.engine.non_overlap,
-            "frames.max_width_px": self.frames.max_width_px,
-        }
 
 
 class Begun(NamedTuple):
@@ -99,12 +74,12 @@ class SegmentStage:
         self.run = RunFolder.of(run, config.storage)
         self.stands_in = stands_in
 
-    def __call__(self, shard: Shard, attempt: Attempt, on_frames: Callable[[int], None]) -> ShardReport:
+    def __call__(self, shard: Shard, attempt: Attempt, on_frames: OnFrames) -> ShardReport:
         """Segment the shard, going on from the last checkpoint of an earlier attempt, and commit it."""
         try:
             return self._segment(shard, attempt, on_frames)
         except torch.OutOfMemoryError:
-            if self.config.smaller_model is None or attempt.number == 1:
+            if self.config.smaller_model is None or not attempt.memory_was_full:
                 raise  # the next attempt has the device for itself
             logger.warning("shard %s: %s takes over", shard.id, self.config.smaller_model.name)
         return self._smaller(shard, attempt, on_frames)
@@ -120,16 +95,17 @@ class SegmentStage:
         """End the engine's threads, and let go of the model."""
         self.engine.close()
 
-    def _segment(self, shard: Shard, attempt: Attempt, on_frames: Callable[[int], None]) -> ShardReport:
+    def _segment(self, shard: Shard, attempt: Attempt, on_frames: OnFrames) -> ShardReport:
         started = time.monotonic()
         use_one_thread()
         self._check_weights(shard)
+        shard = identified(shard, self.config.source)
         with (
             self.run.attempt(shard.id, attempt.name) as workspace,
-            localized(shard.video_uri, self.config.source) as video,
+            seen_before(shard, self.config.source, lambda: on_frames(None)) as video,
         ):
             note_begin(workspace, shard)
-            begun = self._resume(shard, workspace) or self._begin(shard, video, workspace)
+            begun = self._resume(shard, workspace) or self._begin(shard, video, workspace, on_frames)
             with begun.log:
                 first_computed = begun.state.next_frame
                 gpu_memory_share = self._propagate(shard, video, begun, on_frames)
@@ -162,15 +138,18 @@ class SegmentStage:
         if found is None:
             return None
         checkpoint, tensors = found
-        state = VideoState.from_tensors(tensors, self.engine.device)
+        state = VideoState.from_tensors(tensors, self.engine.engine.state_device)
         log = self._span_log(shard, workspace, checkpoint.spans, state.next_frame)
         return Begun(state, state.first_frame, log)
 
-    def _begin(self, shard: Shard, video: Path, workspace: Workspace) -> Begun:
+    def _begin(self, shard: Shard, video: Path, workspace: Workspace, on_frames: OnFrames) -> Begun:
+        drop_checkpoints(workspace)  # of another model, or damaged
         state = VideoState()
-        with closing(self._frames(video, 0)) as frames:
+        with closing(self._frames(video, 0, on_frames)) as frames:
             state.num_frames = visit_prompted_frames(
-                frames, shard.prompts, lambda frame, prompts: self._condition(state, frame, prompts)
+                told(frames, on_frames),
+                shard.prompts,
+                lambda frame, prompts: self._condition(state, frame, prompts),
             )
         state.next_frame = state.first_frame
         return Begun(state, state.first_frame, self._span_log(shard, workspace, {}, state.first_frame))
@@ -181,7 +160,7 @@ class SegmentStage:
             model_prompt = _model_prompt(prompt, frame, self.engine.image_size_px)
             self.engine.condition(state, prompt.object_id, features, model_prompt)
 
-    def _propagate(self, shard: Shard, video: Path, begun: Begun, on_frames: Callable[[int], None]) -> float:
+    def _propagate(self, shard: Shard, video: Path, begun: Begun, on_frames: OnFrames) -> float:
         """Carry the objects along the frames; what was stored before is not computed again.
 
         Returns:
@@ -191,7 +170,7 @@ class SegmentStage:
         watch = GpuMemoryWatch(self.config.checkpoint.early_at_gpu_share)
         # Masks become rows in a thread of their own, while the next frames are computed.
         with (
-            closing(self._frames(video, begun.state.next_frame)) as frames,
+            closing(self._frames(video, begun.state.next_frame, on_frames)) as frames,
             ThreadPoolExecutor(1, "rows", initializer=use_one_thread) as rows,
         ):
             for features in self.engine.encode(frames):
@@ -211,9 +190,9 @@ class SegmentStage:
     def _rows(self, shard: Shard, output: FrameOutput) -> pa.RecordBatch:
         return rows_of(shard.video_id, self.engine.masks(output), shard.labels)
 
-    def _frames(self, video: Path, start_frame: int) -> Generator[Frame, None, None]:
+    def _frames(self, video: Path, start_frame: int, on_frames: OnFrames) -> Generator[Frame, None, None]:
         """Yield frames at the model's input size, decoded and resized ahead of their use."""
-        frames = open_frames(video, self.config.frames, start_frame)
+        frames = open_frames(video, self.config.frames, start_frame, lambda: on_frames(None))
         side_px = self.engine.image_size_px
         return read_ahead((to_model_input(f, side_px) for f in frames), self.config.frames.queue_bytes)
 

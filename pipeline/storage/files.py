@@ -9,7 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.failpoints import reach
@@ -58,7 +58,8 @@ def create_once(path: Path, data: bytes) -> bool:
         sync_folder(path.parent)
         return True
     except FileExistsError:
-        return False
+        # On NFS perhaps by this very call, whose answer was lost and which was sent again.
+        return _is_same(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -97,6 +98,13 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    """Say whether two names are of one file; not if one is gone by now."""
+    with suppress(FileNotFoundError):
+        return first.samefile(second)
+    return False
 
 
 def _link_else_copy(source: Path, target: Path) -> None:

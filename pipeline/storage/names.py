@@ -20,5 +20,5 @@ def path_name(identifier: str) -> str:
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if len(name) > LONGEST_NAME_CHARS:
         digest = hashlib.sha256(identifier.encode()).hexdigest()[:16]
-        name = f"{name[: LONGEST_NAME_CHARS - 17]}-{digest}"
+        name = f"{name[: LONGEST_NAME_CHARS - 18]}%-{digest}"  # no encoding has a % before a dash
     return name

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from pipeline.errors import StorageError
 from pipeline.failpoints import reach
 from pipeline.storage.files import complete_or_absent
+from pipeline.storage.temporary import temporary_folder
 
 BLOCK_BYTES = 8 << 20
 SCHEMES = {"s3": S3Store, "gs": GCSStore}
@@ -124,8 +124,8 @@ class ObjectStore:
 
     @contextmanager
     def folder(self, name: str) -> Iterator[Path]:
-        with TemporaryDirectory(prefix="sam2-attempt-") as folder:
-            yield Path(folder)
+        with temporary_folder("attempt") as folder:
+            yield folder
 
     def _ask(self, name: str, request: Any) -> Any:
         """Do a request, again where that may help; faults say where, in this project's classes."""

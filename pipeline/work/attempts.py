@@ -11,20 +11,22 @@ from pipeline.records import Problem
 # The same inputs fail the same way: trying again only costs time.
 CERTAIN = {
     FaultClass.INPUT_MISSING,
+    FaultClass.INPUT_CHANGED,
     FaultClass.INPUT_TOO_LARGE,
     FaultClass.DECODE_CORRUPT,
     FaultClass.PROMPT_INVALID,
-    FaultClass.WEIGHTS,
 }
 
 # What these leave behind in a process can fail the next shard: a broken CUDA context, full memory.
 TAINTING = {
+    FaultClass.STOPPED,  # a worker that was to stop takes nothing on
     FaultClass.CRASH_SIGNAL,
     FaultClass.WORKER_LOST,
     FaultClass.NO_PROGRESS,
     FaultClass.OOM_GPU,
     FaultClass.OOM_HOST,
     FaultClass.DEVICE,
+    FaultClass.WEIGHTS,  # one machine's file is not that of the others
     FaultClass.BUG,
 }
 
@@ -36,6 +38,12 @@ NOT_OF_THE_SHARD = {FaultClass.STOPPED, FaultClass.STORAGE}
 # Next time without company, that takes memory or may have been the one to crash.
 BETTER_ALONE = {FaultClass.WORKER_LOST, FaultClass.OOM_GPU, FaultClass.OOM_HOST}
 
+# May be better in a while.
+WORTH_A_PAUSE = {FaultClass.STORAGE, FaultClass.INPUT_UNAVAILABLE, FaultClass.WEIGHTS}
+
+# One of several shards of a worker did it, and nobody knows which.
+OF_ANYONE = {FaultClass.CRASH_SIGNAL, FaultClass.NO_PROGRESS}
+
 LONGEST_PAUSE_SECONDS = 60.0
 
 
@@ -43,7 +51,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 class RetryConfig:
     """How often a shard is tried, and how many may be given up in a run that still counts as good."""
 
-    max_attempts: int = 3  # at faults that may go away: crashes, full memory, storage, unknown bugs
+    max_attempts: int = 3  # at faults that may go away: crashes, full memory, servers, unknown bugs
     max_lost_attempts: int = 5  # without a new checkpoint, whose worker went away without a word
     max_failed_fraction: float = 0.0  # of all shards, 0 to 1
 
@@ -67,6 +75,7 @@ class Tried:
 
     fault_class: FaultClass  # WORKER_LOST where nothing was said of its end
     next_frame: int = 0  # of its last checkpoint
+    message: str = ""
 
 
 def decide(tried: Sequence[Tried], config: RetryConfig) -> Decision:
@@ -97,9 +106,9 @@ def _without_progress(tried: Sequence[Tried]) -> int:
 
 
 def pause_seconds(tried: Sequence[Tried]) -> float:
-    """Return how long to wait before the next attempt: longer each time that storage failed in a row."""
+    """Return how long to wait before the next attempt: longer each time that a store failed in a row."""
     failures = 0
-    while failures < len(tried) and tried[-1 - failures].fault_class is FaultClass.STORAGE:
+    while failures < len(tried) and tried[-1 - failures].fault_class in WORTH_A_PAUSE:
         failures += 1
     if not failures:
         return 0.0
@@ -107,11 +116,11 @@ def pause_seconds(tried: Sequence[Tried]) -> float:
 
 
 def is_anyones(problem: Problem | None, others: int) -> bool:
-    """Say whether a worker died while it held `others` more shards, any of which may have killed it.
+    """Say whether a worker died or hung while it held `others` more shards, any of which may have done it.
 
     Then no shard loses an attempt: each is tried again on a worker that holds nothing else.
     """
-    return problem is not None and problem.fault_class is FaultClass.CRASH_SIGNAL and others > 0
+    return problem is not None and problem.fault_class in OF_ANYONE and others > 0
 
 
 def may_take(held_alone: Sequence[bool], alone: bool, shards_at_once: int) -> bool:

@@ -106,6 +106,8 @@ def finished(run: RunFolder, shards: Iterable[Shard], on_change: OnChange = OnCh
             and `on_change` is `fail`.
     """
     planned = {shard.id: shard for shard in shards}
+    # Before the markers: what a worker of an earlier driver publishes meanwhile is then not taken for a rest.
+    published = {name: size for name, size in run.store.sizes("masks").items() if name.endswith(".parquet")}
     markers = [_marker(record) for record in run.read_all("_commit")]
     changed = {marker.shard_id: _differences(marker, planned) for marker in markers}
     problems = [problem for of_one in changed.values() for problem in of_one]
@@ -113,9 +115,12 @@ def finished(run: RunFolder, shards: Iterable[Shard], on_change: OnChange = OnCh
         raise FingerprintChanged(_refusal(run, problems))
     for problem in problems:
         logger.info("computed again: %s", problem)
-    _forget(run, [marker for marker in markers if changed[marker.shard_id]])
+    forgotten = [marker for marker in markers if changed[marker.shard_id]]
+    _forget(run, forgotten)
+    for marker in forgotten:
+        published.pop(run.masks(marker.video_id, marker.shard_id), None)
     markers = [marker for marker in markers if not changed[marker.shard_id]]
-    _put_in_order(run, markers)
+    _put_in_order(run, markers, published)
     return {marker.shard_id for marker in markers}
 
 
@@ -127,8 +132,8 @@ def _forget(run: RunFolder, markers: Iterable[Marker]) -> None:
         run.forget_attempts(marker.shard_id)
 
 
-def _put_in_order(run: RunFolder, markers: Iterable[Marker]) -> None:
-    published = {name: size for name, size in run.store.sizes("masks").items() if name.endswith(".parquet")}
+def _put_in_order(run: RunFolder, markers: Iterable[Marker], published: dict[str, int]) -> None:
+    """Publish what is not, and remove what nobody committed, of the sizes in bytes of `published` by name."""
     with_attempts = {name.split("/")[1] for name in run.store.sizes("_work")}
     for marker in markers:
         size_bytes = published.pop(run.masks(marker.video_id, marker.shard_id), None)

@@ -127,7 +127,10 @@ def _beat(
             run.store.write(f"{run.epoch(epoch.number)}.beat", str(beats).encode())
             if run.superseded(epoch.number):
                 lost.set()
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                # What a shell starts in the background ignores Ctrl-C.
+                deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+                number = signal.SIGTERM if deaf else signal.SIGINT
+                signal.pthread_kill(threading.main_thread().ident or 0, number)
                 return
         except (StorageError, OSError) as error:
             logger.warning("the run folder does not take this driver's beat: %s", error)

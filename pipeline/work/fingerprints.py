@@ -28,11 +28,16 @@ def fingerprint(
     """
     return {
         "prompts": _digest(sorted(repr(asdict(prompt)) for prompt in prompts)),
-        "source": UNREADABLE if source is None else json.dumps(dict(source), sort_keys=True),
+        "source": UNREADABLE if source is None else source_text(source),
         "weights": weights_sha256,
         "schema": MASKS_VERSION,
         **{f"config.{name}": str(value) for name, value in sorted(config.items())},
     }
+
+
+def source_text(source: Mapping[str, str | int]) -> str:
+    """Return a video's identity as fingerprints hold it."""
+    return json.dumps(dict(source), sort_keys=True)
 
 
 def digest_of(fingerprint: Mapping[str, str]) -> str:

@@ -56,7 +56,9 @@ class Ledger:
         """Return a new attempt at a shard."""
         self._begun[shard.id] += 1
         name = f"{self.epoch:06d}.{self._begun[shard.id]:03d}"
-        return Attempt(name, len(self._tried[shard.id]) + 1, self.epoch)
+        tried = self._tried[shard.id]
+        memory_was_full = any(one.fault_class is FaultClass.OOM_GPU for one in tried)
+        return Attempt(name, len(tried) + 1, self.epoch, memory_was_full)
 
     def settle(self, report: ShardReport, attempt: Attempt) -> ShardReport | None:
         """Take note of how an attempt ended; return the shard's final report, or None to try it again.
@@ -105,7 +107,7 @@ class Ledger:
                 "message": problem.message,
             }
             self.run.store.write(f"{folder}/{attempt.name}/{ENDED}", as_json(ended))
-        self._tried[shard.id].append(Tried(problem.fault_class, next_frame))
+        self._tried[shard.id].append(Tried(problem.fault_class, next_frame, problem.message))
 
 
 def note_begin(workspace: Workspace, shard: Shard) -> None:
@@ -138,7 +140,9 @@ def _read_history(run: RunFolder, shards: dict[str, Shard]) -> dict[str, list[Tr
             continue
         fault_class = FaultClass(end["fault_class"]) if end else FaultClass.WORKER_LOST
         if fault_class not in NOT_OF_THE_SHARD:
-            tried[shard_id].append(Tried(fault_class, furthest_checkpoint(names_of[shard_id, attempt])))
+            next_frame = furthest_checkpoint(names_of[shard_id, attempt])
+            message = end["message"] if end else "its worker and its driver went away"
+            tried[shard_id].append(Tried(fault_class, next_frame, message))
     return tried
 
 
@@ -158,6 +162,6 @@ def _report_of_history(shard: Shard, tried: Sequence[Tried]) -> ShardReport:
         attempts=len(tried),
         problem=Problem(
             fault_class,
-            f"{len(tried)} attempts of earlier drivers came to nothing, the last: {fault_class.value}",
+            f"{len(tried)} attempts of earlier drivers came to nothing, the last: {tried[-1].message}",
         ),
     )

@@ -68,7 +68,8 @@ class RunFolder:
 
     def superseded(self, epoch: int) -> bool:
         """Say whether a newer driver has claimed the run."""
-        return self.store.size_bytes(f"{self.epoch(epoch + 1)}.json") is not None
+        # By a listing: clients of NFS remember for a minute that a name was not there.
+        return f"{self.epoch(epoch + 1)}.json" in self.store.sizes("_run")
 
     def read_all(self, folder: str) -> Iterator[dict[str, Any]]:
         """Yield the records in `_commit` or in `quarantine`, by name."""

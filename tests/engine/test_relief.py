@@ -3,10 +3,13 @@
 import pytest
 import torch
 
-from pipeline.engine.relief import HALVED, ON_HOST
+from pipeline.engine.frame_step import FrameStep
+from pipeline.engine.relief import HALVED, ON_HOST, Relief
+from pipeline.engine.requests import Request, answer
 from pipeline.engine.shared_engine import SharedEngine
+from pipeline.engine.state import VideoState
 from pipeline.records import Prompt, Rle
-from tests.engine.scenes import SIZE_HW, disc, engine_of, nano_model, propagate, scene
+from tests.engine.scenes import SIZE_HW, condition, disc, engine_of, nano_model, propagate, scene
 from tests.engine.test_shared_engine import FRAMES, follow
 
 MASK = Prompt(1, 0, mask=Rle(SIZE_HW, b""))
@@ -77,3 +80,30 @@ def test_what_fits_by_no_means_is_the_callers_to_handle(frames):
     shared = SharedEngine(lambda: SmallDevice(frames=0, lanes=3).engine)
     with pytest.raises(torch.OutOfMemoryError):
         follow(shared, frames, PROMPTS)
+
+
+def test_an_object_that_does_not_fit_changes_no_mask_of_another_video(frames):
+    """They are computed together, then in halves, then each request again, to see whose fault it was."""
+    whole, alone = engine(), propagate(engine(), frames, [MASK], {MASK: disc(0)})[0]
+    ours, too_large = VideoState(num_frames=FRAMES), VideoState(num_frames=FRAMES)
+    condition(whole, ours, frames, [MASK], {MASK: disc(0)})
+    condition(whole, too_large, frames, PROMPTS[1:2], {})
+
+    def track(lanes):
+        if any(lane.bank is too_large.objects[2] and lane.features.frame_index == 10 for lane in lanes):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole.track(lanes)
+
+    relief, found, videos = Relief(lambda: None), [], [ours, too_large]
+    for frame in frames:
+        (features,) = whole.encode([frame])
+        steps = [FrameStep.begin(state, features) for state in videos]
+        requests = [Request(track, step.lanes, step.state) for step in steps]
+        answer(requests, relief.compute)
+        found.append(whole.masks(steps[0].finish(requests[0].answer.result(0))).rles)
+        if requests[-1].answer.exception(0):
+            videos = [ours]
+        elif len(videos) == 2:
+            steps[1].finish(requests[1].answer.result(0))
+    assert videos == [ours]
+    assert found == [masks.rles for masks in alone]

@@ -111,7 +111,7 @@ def test_teams_share_the_cores_whatever_other_threads_ask_for():
         return items
 
     with ThreadPoolExecutor(1, initializer=use_one_thread):
-        asked = [shared._ask(Request(look, [i], i, object())) for i in range(2)]
+        asked = [shared._ask(Request(look, [i], object())) for i in range(2)]
         assert [answer.result() for answer in asked] == [[0], [1]]
     assert threads == [2, 2]
 

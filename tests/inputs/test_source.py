@@ -7,8 +7,9 @@ import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
 
-from pipeline.errors import InputMissing, InputTooLarge, StorageError
-from pipeline.inputs.source import SourceConfig, localized, shown, source_identity
+from pipeline.errors import InputMissing, InputTooLarge, InputUnavailable
+from pipeline.inputs.source import SourceConfig, localized, source_identity
+from pipeline.storage.uris import shown
 
 DATA = bytes(range(256)) * 40
 
@@ -131,7 +132,7 @@ def test_a_missing_local_path_and_an_unknown_scheme_are_missing(tmp_path):
 
 
 def test_a_server_that_does_not_answer_is_no_missing_video():
-    with pytest.raises(StorageError, match="127"), localized("http://127.0.0.1:9/a.mp4", SourceConfig()):
+    with pytest.raises(InputUnavailable, match="127"), localized("http://127.0.0.1:9/a.mp4", SourceConfig()):
         pass
 
 

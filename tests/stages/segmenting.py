@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 from pipeline.engine.engine import EngineConfig, Precision
 from pipeline.outputs.checkpoints import CheckpointConfig
 from pipeline.records import Attempt, Prompt
-from pipeline.stages.segment import SegmentConfig, SegmentStage
+from pipeline.stages.segment import SegmentStage
+from pipeline.stages.segment_config import SegmentConfig
 from tests.clips import DISC_BOX
 
 FRAMES = 37

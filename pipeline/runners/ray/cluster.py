@@ -19,10 +19,14 @@ OBJECT_STORE_BYTES = 128 << 20  # only shards and reports pass through it; Ray w
 
 
 @contextmanager
-def connected(config: RunnerConfig) -> Iterator[None]:
-    """Join the configured cluster or start one on this machine, unless Ray is connected already."""
+def connected(config: RunnerConfig) -> Iterator[bool]:
+    """Join the configured cluster or start one on this machine, unless Ray is connected already.
+
+    Yields:
+        Whether it was joined: such a one may grow.
+    """
     if ray.is_initialized():
-        yield
+        yield False
         return
     address = config.address or os.environ.get("RAY_ADDRESS") or "local"
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -41,7 +45,7 @@ def connected(config: RunnerConfig) -> Iterator[None]:
     if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)
     try:
-        yield
+        yield address != "local"
     finally:
         ray.shutdown()
 
@@ -53,36 +57,45 @@ def _probe(address: str) -> None:
         socket.create_connection((host.rpartition("/")[2].strip("[]"), int(port)), timeout=10).close()
 
 
-def workers_that_fit(nodes: Sequence[dict[str, float]], gpus_per_worker: float, cpus_per_worker: int) -> int:
+def workers_that_fit(
+    nodes: Sequence[dict[str, float]],
+    gpus_per_worker: float,
+    cpus_per_worker: int,
+    memory_bytes_per_worker: int | None = None,
+) -> int:
     """Return how many workers nodes with these Ray resources have room for; none spans two GPUs or nodes.
 
     >>> workers_that_fit([{"GPU": 2, "CPU": 16}, {"GPU": 1, "CPU": 2}], 0.5, 1)
     6
     """
-    return sum(_workers_on(node, gpus_per_worker, cpus_per_worker) for node in nodes)
+    return sum(_workers_on(node, gpus_per_worker, cpus_per_worker, memory_bytes_per_worker) for node in nodes)
 
 
-def _workers_on(node: dict[str, float], gpus_per_worker: float, cpus_per_worker: int) -> int:
-    by_cpu = int(node.get("CPU", 0) // cpus_per_worker)
-    if not gpus_per_worker:
-        return by_cpu
-    gpus = int(node.get("GPU", 0))
-    by_gpu = gpus * int(1 / gpus_per_worker) if gpus_per_worker < 1 else int(gpus // gpus_per_worker)
-    return min(by_cpu, by_gpu)
+def _workers_on(node: dict[str, float], gpus: float, cpus: int, memory_bytes: int | None) -> int:
+    limits = [int(node.get("CPU", 0) // cpus)]
+    if memory_bytes is not None:
+        limits.append(int(node.get("memory", 0) // memory_bytes))
+    if gpus:
+        here = int(node.get("GPU", 0))
+        limits.append(here * int(1 / gpus) if gpus < 1 else int(here // gpus))
+    return min(limits)
 
 
-def place(config: RunnerConfig) -> tuple[Any, int]:
-    """Return the actor class with each worker's share of a machine, and how many workers to start."""
+def room_for_workers(config: RunnerConfig) -> tuple[int, str]:
+    """Return how many workers the cluster's nodes have room for now, and what a worker needs, for people."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    gpus = config.gpus_per_worker if any(node.get("GPU") for node in nodes) else 0
-    fitting = workers_that_fit(nodes, gpus, config.cpus_per_worker)
-    if not fitting:
-        raise ClusterError(
-            f"no node of the Ray cluster has the {gpus} GPUs and {config.cpus_per_worker} CPUs that a worker "
-            f"needs; the nodes have {nodes}. Lower runner.gpus_per_worker or runner.cpus_per_worker"
-        )
+    gpus, cpus, memory_bytes = _gpus(config), config.cpus_per_worker, config.memory_bytes_per_worker
+    memory = f" and {memory_bytes} bytes of memory" if memory_bytes is not None else ""
+    return workers_that_fit(nodes, gpus, cpus, memory_bytes), (
+        f"no node of the Ray cluster has the {gpus} GPUs, {cpus} CPUs{memory} that a worker needs; the nodes "
+        f"have {nodes}. Lower runner.gpus_per_worker, cpus_per_worker or memory_bytes_per_worker"
+    )
+
+
+def worker_class(config: RunnerConfig) -> Any:
+    """Return the actor class with each worker's share of a machine."""
     options: dict[str, Any] = {
-        "num_gpus": gpus,
+        "num_gpus": _gpus(config),
         "num_cpus": config.cpus_per_worker,
         "memory": config.memory_bytes_per_worker,
         "max_restarts": 0,
@@ -91,4 +104,9 @@ def place(config: RunnerConfig) -> tuple[Any, int]:
         # Not torch.set_num_threads, which holds for the calling thread only; Ray runs shards in another.
         "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(config.cpus_per_worker)}},
     }
-    return ray.remote(**options)(StageWorker), config.workers or fitting
+    return ray.remote(**options)(StageWorker)
+
+
+def _gpus(config: RunnerConfig) -> float:
+    """Return a worker's share of GPUs: none where the cluster has none."""
+    return config.gpus_per_worker if ray.cluster_resources().get("GPU") else 0

@@ -24,14 +24,14 @@ def run_on_ray(
     if that takes no longer than the grace. A Ray that the caller has connected to is used and left alone.
 
     Raises:
-        ClusterError: The cluster can't be joined, or has no room for a single worker.
+        ClusterError: The cluster can't be joined, or has no room for a single worker, for too long.
         StorageError: Storage failed at every attempt.
         Exception: What `make_stage` raises on the workers.
     """
     if not shards:
         return
-    with connected(config):
-        pool = Pool(make_stage, shards, ledger, progress, config)
+    with connected(config) as joined:
+        pool = Pool(make_stage, shards, ledger, progress, config, joined)
         try:
             yield from pool.run()
         finally:

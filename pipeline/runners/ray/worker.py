@@ -21,7 +21,20 @@ class WorkerLimits:
     """What makes a worker end by itself."""
 
     driver_silent_seconds: float  # while it has shards: the driver is gone, or cut off
+    grace_seconds: float  # for storing what is under way, before it ends for that reason
     memory_bytes: int | None  # that the process may hold
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is known of a shard under way."""
+
+    frames: tuple[int, ...] = ()  # that have masks: when its attempt began, and now
+    signs_of_life: int = 0  # a number that rises while anything gets on, decoding too
+
+    def next(self, frames: int | None) -> "Heard":
+        first = self.frames[:1] or (() if frames is None else (frames,))
+        return Heard(self.frames if frames is None else (*first, frames), self.signs_of_life + 1)
 
 
 @dataclass(frozen=True)
@@ -36,10 +49,10 @@ class StageWorker:
     """Keeps one stage, and the model it holds, on one worker's share of a machine."""
 
     def __init__(self):
-        self._frames: dict[str, tuple[int, int]] = {}
+        self._heard: dict[str, Heard] = {}
+        self._last_heard = time.monotonic()  # of the driver
         self._stopping = threading.Event()
         self._memory_full = False
-        self._last_asked = time.monotonic()
 
     def load(self, make_stage: MakeStage, limits: WorkerLimits) -> WorkerReady:
         """Load the model; return how many shards the worker takes at once, and where it is."""
@@ -50,29 +63,30 @@ class StageWorker:
 
     @ray.method(concurrency_group="shards")
     def run(self, shard: Shard, attempt: Attempt) -> ShardReport:
-        self._last_asked = time.monotonic()
-        self._frames[shard.id] = 0, 0
-        first_frames: int | None = None
+        self._last_heard = time.monotonic()
+        self._heard[shard.id] = Heard()
 
-        def on_frames(frames: int) -> None:
-            nonlocal first_frames
+        def on_frames(frames: int | None) -> None:
             if self._stopping.is_set():
                 raise Stopped
             if self._memory_full:
                 raise MemoryError("the worker holds more than runner.memory_bytes_per_worker")
-            first_frames = frames if first_frames is None else first_frames
-            self._frames[shard.id] = first_frames, frames
+            self._heard[shard.id] = self._heard[shard.id].next(frames)
 
         try:
             return run_guarded(self._stage, shard, attempt, on_frames)
         finally:
-            self._frames.pop(shard.id, None)
+            self._heard.pop(shard.id, None)
 
     @ray.method(concurrency_group="progress")  # a thread of its own: it answers while `run` runs
-    def frames(self) -> dict[str, tuple[int, int]]:
-        """Return how many frames of each shard under way have masks: when its attempt began, and now."""
-        self._last_asked = time.monotonic()
-        return dict(self._frames)
+    def frames(self) -> dict[str, Heard]:
+        """Return how far each shard under way is."""
+        return dict(self._heard)
+
+    @ray.method(concurrency_group="progress")
+    def hear(self) -> None:
+        """Take note that the driver lives."""
+        self._last_heard = time.monotonic()
 
     @ray.method(concurrency_group="progress")
     def stop(self) -> None:
@@ -84,7 +98,10 @@ class StageWorker:
         process = psutil.Process()
         while True:
             time.sleep(LOOK_EVERY_SECONDS)
-            if self._frames and time.monotonic() - self._last_asked > limits.driver_silent_seconds:
+            silent_seconds = time.monotonic() - self._last_heard if self._heard else 0.0
+            if silent_seconds > limits.driver_silent_seconds:
+                self._stopping.set()
+            if silent_seconds > limits.driver_silent_seconds + limits.grace_seconds:
                 # Whoever has taken over may need the GPU. What is stored is stored.
                 os._exit(1)
             if limits.memory_bytes is not None:

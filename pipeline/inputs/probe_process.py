@@ -1,0 +1,114 @@
+"""Look at videos in processes of their own: what kills a decoder, or holds it for ever, ends that one alone.
+
+    python -m pipeline.inputs.probe_process      one JSON request a line in, one answer a line out
+
+The driver plans with what strangers wrote; a worker that dies is replaced, a driver is not.
+"""
+
+import atexit
+import json
+import os
+import selectors
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from queue import Empty, LifoQueue
+
+from pipeline import errors
+from pipeline.errors import DecodeCorrupt, PipelineError
+from pipeline.inputs.probe import VideoFacts, probe
+from pipeline.inputs.video import count_frames
+
+
+def look(path: Path, furthest_frame: int) -> VideoFacts:
+    """Return the facts of a video; if a frame past its container's count is wanted, by decoding all of it.
+
+    Raises:
+        PipelineError: As of `probe`.
+    """
+    facts = probe(path)
+    if furthest_frame >= facts.num_frames_hint and path.is_file():
+        # Packets are not frames: before refusing a prompt, count what really decodes.
+        return replace(facts, num_frames_hint=count_frames(path))
+    return facts
+
+
+def look_from_afar(path: Path, furthest_frame: int, limit_seconds: float) -> VideoFacts:
+    """Do the same in a process of its own.
+
+    Raises:
+        DecodeCorrupt: The process died of the video, or took longer than the limit, and was killed.
+    """
+    process = _idle_or_new()
+    try:
+        answer = process.ask({"path": str(path), "furthest_frame": furthest_frame}, limit_seconds)
+    except BaseException:
+        process.kill()
+        raise
+    _idle.put(process)
+    if "error" in answer:
+        raise getattr(errors, answer["error"])(answer["message"])
+    return VideoFacts(**{**answer, "size_hw": tuple(answer["size_hw"])})
+
+
+class _ProbeProcess:
+    def __init__(self):
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.inputs.probe_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C is the driver's
+        )
+
+    def ask(self, request: dict, limit_seconds: float) -> dict:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin and stdout
+        stdin.write(json.dumps(request).encode() + b"\n")
+        stdin.flush()
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            if not selector.select(limit_seconds):
+                raise DecodeCorrupt(f"{request['path']}: not read within {limit_seconds:g} s")
+        line = stdout.readline()
+        if not line:
+            code = self._process.wait()
+            raise DecodeCorrupt(f"{request['path']}: killed the process that read it (exit code {code})")
+        return json.loads(line)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+_idle: LifoQueue[_ProbeProcess] = LifoQueue()
+
+
+def _idle_or_new() -> _ProbeProcess:
+    try:
+        return _idle.get_nowait()
+    except Empty:
+        return _ProbeProcess()
+
+
+@atexit.register
+def _end_all() -> None:
+    while not _idle.empty():
+        _idle.get().kill()
+
+
+def _serve() -> None:
+    # Libraries may print; the answers have the descriptor for themselves.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = asdict(look(Path(request["path"]), request["furthest_frame"]))
+        except PipelineError as error:
+            answer = {"error": type(error).__name__, "message": str(error)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    _serve()

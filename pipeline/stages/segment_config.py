@@ -1,0 +1,36 @@
+"""Everything that one worker needs to know, and which of it decides the masks."""
+
+from dataclasses import dataclass, field
+
+from pipeline.engine.engine import EngineConfig
+from pipeline.inputs.frames import FramesConfig
+from pipeline.inputs.source import SourceConfig
+from pipeline.outputs.checkpoints import CheckpointConfig
+from pipeline.stages.model import ModelConfig
+from pipeline.storage.store import StorageConfig
+
+
+@dataclass
+class SegmentConfig:
+    """What is asked of a worker."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    source: SourceConfig = field(default_factory=SourceConfig)
+    frames: FramesConfig = field(default_factory=FramesConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    smaller_model: ModelConfig | None = None  # for a shard that `model` has no memory for, even alone
+
+    def affecting_masks(self) -> dict[str, object]:
+        """Return the settings that decide the masks, by full name."""
+        return {
+            "model.architecture": self.model.architecture,
+            "model.image_size_px": self.model.image_size_px,
+            "engine.precision": self.engine.precision.value,
+            "engine.max_hole_px": self.engine.max_hole_px,
+            "engine.max_speck_px": self.engine.max_speck_px,
+            "engine.memory_frames": self.engine.memory_frames,
+            "engine.non_overlap": self.engine.non_overlap,
+            "frames.max_width_px": self.frames.max_width_px,
+        }

@@ -1,0 +1,65 @@
+"""Whether a worker sees the video that its shard was planned with."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.errors import InputChanged, InputMissing, InputUnavailable
+from pipeline.inputs.source import SourceConfig, localized, source_identity
+from pipeline.records import Shard
+from pipeline.storage.uris import local_path, shown
+from pipeline.work.fingerprints import UNREADABLE, source_text
+
+
+def identified(shard: Shard, config: SourceConfig) -> Shard:
+    """Return the shard with the identity of its video, if the driver could not read that.
+
+    Raises:
+        InputChanged: It is not the video that the driver saw.
+        InputMissing, InputUnavailable: It is not to be had here.
+    """
+    planned = shard.fingerprint.get("source")
+    if planned is None:
+        return shard
+    with _blaming_machine(shard):
+        seen = source_identity(shard.video_uri, config)
+    if planned == UNREADABLE:
+        return replace(shard, fingerprint={**shard.fingerprint, "source": source_text(seen)})
+    if not _is_same(json.loads(planned), seen, shard.video_uri):
+        raise InputChanged(
+            f"{shown(shard.video_uri)}: the run was planned with {planned}, this worker sees "
+            f"{source_text(seen)}; if the video was replaced, run again"
+        )
+    return shard
+
+
+@contextmanager
+def seen_before(shard: Shard, config: SourceConfig, on_block: Callable[[], None]) -> Iterator[Path]:
+    """Give a path on this machine to the shard's video; `on_block` is called while it is fetched.
+
+    Raises:
+        InputUnavailable: It is missing here, though the driver saw it: this machine may lack a mount.
+    """
+    with ExitStack() as stack:
+        with _blaming_machine(shard):
+            path = stack.enter_context(localized(shard.video_uri, config, on_block))
+        yield path
+
+
+@contextmanager
+def _blaming_machine(shard: Shard) -> Iterator[None]:
+    try:
+        yield
+    except InputMissing as error:
+        if shard.fingerprint.get("source", UNREADABLE) == UNREADABLE:
+            raise
+        raise InputUnavailable(f"{error}; the driver could read it: is it mounted on this machine?") from None
+
+
+def _is_same(planned: dict, seen: dict, uri: str) -> bool:
+    """Compare identities; copies of a file on the disks of several machines differ in their times."""
+    if local_path(uri) is None:
+        return planned == seen
+    return planned.get("size_bytes") == seen.get("size_bytes") and planned.get("files") == seen.get("files")
