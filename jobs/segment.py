@@ -130,10 +130,11 @@ def _reports(config: JobConfig, shards: Sequence[Shard], ledger: Ledger) -> Iter
         return
     make_stage = partial(SegmentStage, config.segment, ledger.run.root)
     with Progress(shards, config.log_every_seconds) as progress:
-        for report in ledger.hopeless():
+        hopeless = ledger.hopeless()
+        for report in hopeless:
             progress.finish(report)
             yield report
-        shards = remaining(shards, {report.shard_id for report in ledger.hopeless()})
+        shards = remaining(shards, {report.shard_id for report in hopeless})
         if config.runner.name is RunnerChoice.local:
             yield from run_local(make_stage, shards, ledger, progress, config.runner.grace_seconds)
         else:

@@ -11,6 +11,7 @@ import os
 import selectors
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -76,6 +77,10 @@ class _ProbeProcess:
             raise DecodeCorrupt(f"{request['path']}: killed the process that read it (exit code {code})")
         return json.loads(line)
 
+    @property
+    def is_gone(self) -> bool:
+        return self._process.poll() is not None
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -85,10 +90,11 @@ _idle: LifoQueue[_ProbeProcess] = LifoQueue()
 
 
 def _idle_or_new() -> _ProbeProcess:
-    try:
-        return _idle.get_nowait()
-    except Empty:
-        return _ProbeProcess()
+    with suppress(Empty):
+        while (process := _idle.get_nowait()).is_gone:
+            continue
+        return process
+    return _ProbeProcess()
 
 
 @atexit.register

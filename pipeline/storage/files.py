@@ -4,6 +4,7 @@ A crash, `kill -9` included, leaves a temporary name that nobody reads, never ha
 its own name.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -12,7 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipeline.errors import StorageError
 from pipeline.failpoints import reach
+
+WITHOUT_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK}
 
 
 @contextmanager
@@ -60,6 +64,13 @@ def create_once(path: Path, data: bytes) -> bool:
     except FileExistsError:
         # On NFS perhaps by this very call, whose answer was lost and which was sent again.
         return _is_same(partial, path)
+    except OSError as error:
+        if error.errno not in WITHOUT_LINKS:
+            raise
+        raise StorageError(
+            f"{path.parent}: this disk has no hard links, by which of two workers one is the first; "
+            "put the run on another disk or in an object store"
+        ) from None
     finally:
         partial.unlink(missing_ok=True)
 

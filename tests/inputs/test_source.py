@@ -186,3 +186,43 @@ def test_a_failing_uri_keeps_its_secrets(served):
 
     assert "secret" not in str(caught.value)
     assert "none.mp4" in str(caught.value)
+
+
+class BusyHandler(QuietHandler):
+    status = 503
+
+    def do_GET(self):
+        self.send_error(self.status)
+
+    do_HEAD = do_GET
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(404, InputMissing), (403, InputMissing), (429, InputUnavailable), (500, InputUnavailable)],
+)
+def test_what_a_server_answers_decides_whether_asking_later_may_help(status, error):
+    handler = type("Handler", (BusyHandler,), {"status": status})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_port}/a.mp4?X-Amz-Credential=K%2F2024&X-Amz-Signature=SECRET"
+        with pytest.raises(error) as raised, localized(uri, SourceConfig()):
+            pass
+        server.shutdown()
+    assert "SECRET" not in str(raised.value)
+
+
+def test_a_name_longer_than_a_disk_takes_is_no_hindrance(put):
+    uri = put("memory", "a" * 400 + ".mp4")
+    with localized(uri, SourceConfig()) as path:
+        assert path.suffix == ".mp4"
+
+
+def test_all_images_of_a_local_folder_together_are_limited(tmp_path):
+    for i in range(3):
+        (tmp_path / f"{i}.jpg").write_bytes(DATA)
+    with (
+        pytest.raises(InputTooLarge, match="max_bytes"),
+        localized(str(tmp_path), SourceConfig(max_bytes=2 * len(DATA))),
+    ):
+        pass

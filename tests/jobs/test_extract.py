@@ -20,14 +20,19 @@ def test_a_video_becomes_a_folder_and_again_changes_nothing(tmp_path):
 def test_a_manifest_becomes_a_folder_a_video_and_one_bad_video_stops_no_other(tmp_path):
     write_clip(tmp_path / "a.mp4", frames=5)
     plain = {"object_id": 1, "frame_index": 0, "box_xyxy": [1, 2, 3, 4]}
+    (tmp_path / "large.mp4").write_bytes(bytes(1 << 20))
     rows = [
         {"video_id": "bad", "video_uri": "none.mp4"} | plain,
+        {"video_id": "large", "video_uri": "large.mp4"} | plain,
         {"video_id": "../a b", "video_uri": "a.mp4"} | plain,
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "m.parquet")
 
-    code, said = run_job("extract", f"manifest={tmp_path / 'm.parquet'}", f"out={tmp_path / 'out'}")
+    code, said = run_job(
+        "extract", f"manifest={tmp_path / 'm.parquet'}", f"out={tmp_path / 'out'}", "source.max_bytes=1000000"
+    )
 
     assert code == 2
     assert "given up: InputMissing" in said
+    assert "given up: InputTooLarge" in said
     assert len(list((tmp_path / "out" / "%2E.%2Fa%20b").glob("*.jpg"))) == 5

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import InputMissing, WeightsError
+from pipeline.errors import InputMissing, InputUnavailable, WeightsError
 from pipeline.records import Prompt, Shard, ShardReport, ShardStatus
 
 
@@ -117,6 +117,27 @@ class ScriptedStage:
             time.sleep(0.05)
         self.be_killed(shard, attempt, on_frames)
 
+    def hang_in_company(self, shard, attempt, on_frames):
+        """Stop the worker's process once it holds three more."""
+        deadline = time.monotonic() + 5
+        while len(list(self.trace.glob("attempt.*"))) < 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def decode_for_long(self, shard, attempt, on_frames):
+        """Get on for three seconds without a new mask."""
+        for _ in range(30):
+            on_frames(None)
+            time.sleep(0.1)
+
+    def lose_its_server(self, shard, attempt, on_frames):
+        raise InputUnavailable("the server answers 503")
+
+    def go_on_for_long(self, shard, attempt, on_frames):
+        for frames in range(80):
+            on_frames(frames)
+            time.sleep(0.1)
+
     def go_on_forever(self, shard, attempt, on_frames):
         while True:
             time.sleep(0.1)
@@ -128,3 +149,7 @@ def make_without_weights():
 
 def make_and_die():
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def make_and_hang():
+    time.sleep(3600)

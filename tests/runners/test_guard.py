@@ -2,12 +2,21 @@
 
 import errno
 import pickle
+from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import DecodeCorrupt, FaultClass, InputMissing, PromptInvalid, StorageError, WeightsError
+from pipeline.errors import (
+    DecodeCorrupt,
+    FaultClass,
+    InputMissing,
+    InputUnavailable,
+    PromptInvalid,
+    StorageError,
+    WeightsError,
+)
 from pipeline.records import Attempt, ShardReport, ShardStatus
 from pipeline.runners.guard import run_guarded
 from tests.runners.scripted import shard
@@ -29,6 +38,8 @@ def run(error, attempt=FIRST):
         pytest.param(DecodeCorrupt("broken"), FaultClass.DECODE_CORRUPT, id="broken video"),
         pytest.param(PromptInvalid("outside"), FaultClass.PROMPT_INVALID, id="prompt"),
         pytest.param(WeightsError("shape"), FaultClass.WEIGHTS, id="weights"),
+        pytest.param(InputUnavailable("503"), FaultClass.INPUT_UNAVAILABLE, id="video's server"),
+        pytest.param(CancelledError(), FaultClass.STOPPED, id="engine closed"),
         pytest.param(StorageError("gone"), FaultClass.STORAGE, id="storage"),
         pytest.param(OSError(errno.ENOSPC, "No space left"), FaultClass.STORAGE, id="disk full"),
         pytest.param(OSError(errno.EDQUOT, "Quota exceeded"), FaultClass.STORAGE, id="quota"),

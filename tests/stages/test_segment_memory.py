@@ -26,7 +26,9 @@ def test_a_shard_without_memory_for_the_model_goes_to_the_smaller_one_if_that_wa
     monkeypatch.setattr(stage.engine.engine, "track", full)
     with pytest.raises(torch.OutOfMemoryError):
         stage(shard, Attempt("1", 1), lambda _: None)
-    stage(shard, Attempt("2", 2), lambda _: None)
+    with pytest.raises(torch.OutOfMemoryError):  # after a crash, say: it has not had the device for itself
+        stage(shard, Attempt("2", 2), lambda _: None)
+    stage(shard, Attempt("3", 3, memory_was_full=True), lambda _: None)
 
     metadata = masks_table(tmp_path, shard).schema.metadata
     assert metadata[b"model"] == b"smaller"
@@ -59,3 +61,29 @@ def test_when_a_gpu_fills_up_the_state_is_stored_ahead_of_its_time(shard, undist
     report, table = segment(shard, tmp_path)
     assert report.frames_computed == FRAMES - 7
     assert table.equals(undisturbed)
+
+
+def test_the_checkpoints_of_a_smaller_model_are_not_dropped_for_those_of_the_larger_one(
+    shard, tmp_path, monkeypatch
+):
+    """The larger one came to frame 30 and left its checkpoints there."""
+    stage = SegmentStage(replace(CONFIG, smaller_model=replace(CONFIG.model, name="smaller")), str(tmp_path))
+    track, attempt = stage.engine.engine.track, Attempt("1", 1, memory_was_full=True)
+
+    def fills_up(lanes):
+        if lanes[0].features.frame_index >= 32:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return track(lanes)
+
+    seen = []
+
+    def cut(frames):
+        seen.append(frames)
+        if frames == 25 and 32 in seen:  # the second time
+            raise Cut
+
+    monkeypatch.setattr(stage.engine.engine, "track", fills_up)
+    with pytest.raises(Cut):
+        stage(shard, attempt, cut)
+    report = stage(shard, Attempt("2", 2, memory_was_full=True), lambda _: None)
+    assert report.frames_computed == FRAMES - 20

@@ -1,12 +1,14 @@
 """A file is complete or absent, and created once; names are safe and one to one."""
 
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import StorageError
 from pipeline.storage.files import complete_or_absent, create_once, link_or_copy, write_whole
 from pipeline.storage.names import LONGEST_NAME_CHARS, path_name
 
@@ -72,3 +74,28 @@ def test_no_identifier_leads_out_of_its_folder_or_hides_from_readers(tmp_path, i
 @given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=200))
 def test_different_identifiers_have_different_names(one, other):
     assert (path_name(one) == path_name(other)) == (one == other)
+
+
+def test_who_created_a_file_knows_it_though_the_answer_was_lost(tmp_path, monkeypatch):
+    """NFS sends a request again whose answer was lost; the second one finds what the first one made."""
+    link = os.link
+
+    def link_twice(source, target):
+        link(source, target)
+        link(source, target)
+
+    monkeypatch.setattr("os.link", link_twice)
+    assert create_once(tmp_path / "marker", b"mine")
+    monkeypatch.undo()
+    assert not create_once(tmp_path / "marker", b"mine")
+
+
+def test_the_name_of_a_long_identifier_is_no_other_identifiers_name():
+    cut = path_name("a" * 200)
+    assert path_name(cut) != cut
+
+
+def test_a_disk_without_links_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.link", _refused)
+    with pytest.raises(StorageError, match="no hard links"):
+        create_once(tmp_path / "marker", b"mine")

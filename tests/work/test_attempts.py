@@ -12,12 +12,13 @@ from pipeline.work.attempts import (
     Tried,
     decide,
     exit_code,
+    is_anyones,
     needs_fresh_worker,
     pause_seconds,
 )
 
-HOPELESS = ["input_missing", "input_too_large", "decode_corrupt", "prompt_invalid", "weights"]
-HOPEFUL = ["crash_signal", "oom_gpu", "oom_host", "device", "no_progress", "bug"]
+HOPELESS = ["input_missing", "input_changed", "input_too_large", "decode_corrupt", "prompt_invalid"]
+HOPEFUL = ["crash_signal", "oom_gpu", "oom_host", "device", "no_progress", "weights", "bug"]
 CLASSES = st.sampled_from(FaultClass)
 
 
@@ -69,6 +70,18 @@ def test_lost_workers_are_no_failures_of_the_shard():
     assert fates("worker_lost", "bug", "worker_lost", "bug", max_attempts=3) == ["retry"] * 4
 
 
+def test_a_video_whose_server_is_away_is_tried_again_and_stops_no_run():
+    assert fates(*["input_unavailable"] * 3, max_attempts=3) == ["retry", "retry", "quarantine"]
+    assert pause_seconds(tried("input_unavailable", "input_unavailable")) >= 2
+
+
+@pytest.mark.parametrize("fault_class", ["crash_signal", "no_progress"])
+def test_of_several_shards_on_a_worker_none_is_blamed_for_its_end(fault_class):
+    assert is_anyones(problem(fault_class), others=2)
+    assert not is_anyones(problem(fault_class), others=0)
+    assert not is_anyones(problem("decode_corrupt"), others=2)
+
+
 def test_being_stopped_costs_nothing():
     assert fates(*["stopped"] * 9, "bug", "stopped") == ["retry"] * 11
 
@@ -101,7 +114,7 @@ def test_a_process_that_may_be_damaged_is_not_used_again(fault_class):
     assert needs_fresh_worker(problem(fault_class))
 
 
-@pytest.mark.parametrize("fault_class", [*HOPELESS, "storage", "stopped"])
+@pytest.mark.parametrize("fault_class", [*HOPELESS, "input_unavailable", "storage"])
 def test_a_process_that_met_bad_input_is_used_again(fault_class):
     assert not needs_fresh_worker(problem(fault_class))
 

@@ -13,7 +13,7 @@ from pipeline.records import Problem, Prompt, Shard, ShardReport, ShardStatus
 from pipeline.work.commits import TABLE, Marker, commit, finished, publish, read_marker
 from pipeline.work.fingerprints import changed_keys, digest_of, fingerprint
 from pipeline.work.quarantine import give_up, given_up
-from pipeline.work.run_folder import RunFolder
+from pipeline.work.run_folder import RunFolder, as_json
 
 PROMPT = Prompt(1, 0, box_xyxy=(0, 0, 4, 4))
 SHARD = Shard("cam~objects-1-2", "cam", "cam.mp4", (PROMPT,), fingerprint={"prompts": "a", "weights": "b"})
@@ -153,26 +153,57 @@ def test_a_fingerprint_changes_with_all_that_decides_the_masks_and_says_what(cha
 def quarantined(run, shard=SHARD):
     problem = Problem(FaultClass.DECODE_CORRUPT, "frame 7 cannot be decoded", "traceback")
     report = ShardReport(shard.id, shard.video_id, ShardStatus.QUARANTINED, 1, problem=problem)
-    give_up(run, shard, report, last_frame=5)
+    return give_up(run, shard, report, last_frame=5)
 
 
 def test_a_shard_given_up_stays_so_until_asked_for(run):
     quarantined(run)
-    assert given_up(run, [SHARD], retry=False) == {SHARD.id}
-    assert given_up(run, [SHARD], retry=True) == set()
+    assert given_up(run, [SHARD], set(), retry=False) == {SHARD.id}
+    assert given_up(run, [SHARD], set(), retry=True) == set()
     assert run.store.size_bytes(run.quarantine(SHARD.id)) is None
 
 
 def test_a_shard_given_up_is_tried_again_when_its_video_changed(run):
     quarantined(run)
     mended = replace(SHARD, fingerprint={**SHARD.fingerprint, "source": "new"})
-    assert given_up(run, [mended], retry=False) == set()
+    assert given_up(run, [mended], set(), retry=False) == set()
+
+
+def test_a_shard_given_up_that_was_committed_after_all_is_done(run):
+    quarantined(run)
+    commit(run, attempt(run))
+    assert given_up(run, [SHARD], finished(run, [SHARD]), retry=False) == set()
+    assert run.store.size_bytes(run.quarantine(SHARD.id)) is None
+
+
+def test_what_was_committed_meanwhile_is_not_given_up(run):
+    run.store.create(run.marker(SHARD.id), as_json(asdict(attempt(run, b"by a worker cut off"))))
+    assert not quarantined(run)
+    assert published(run) == b"by a worker cut off"
+    assert run.store.size_bytes(run.quarantine(SHARD.id)) is None
+
+
+def test_what_a_worker_of_an_earlier_driver_commits_meanwhile_is_not_taken_for_a_rest(run, monkeypatch):
+    """Whichever folder is listed first: the commit comes right after the first listing."""
+    late, sizes = [attempt(run, b"late")], type(run.store).sizes
+
+    def sizes_then_commit(store, folder):
+        found = sizes(store, folder)
+        if late and folder in ("masks", "_commit"):
+            commit(run, late.pop())
+        return found
+
+    monkeypatch.setattr(type(run.store), "sizes", sizes_then_commit)
+    finished(run, [SHARD])
+    assert not late
+    assert finished(run, [SHARD]) == {SHARD.id}
+    assert published(run) == b"late"
 
 
 def test_a_record_cut_off_while_it_was_written_is_not_read(run):
     quarantined(run)
     (Path(run.root) / "quarantine" / ".cam.0123.partial.json").write_text('{"half')
-    assert given_up(run, [SHARD], retry=False) == {SHARD.id}
+    assert given_up(run, [SHARD], set(), retry=False) == {SHARD.id}
 
 
 def test_quarantine_says_what_a_person_needs(run):

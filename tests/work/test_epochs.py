@@ -1,6 +1,7 @@
 """One driver a run folder: a second one says so and stops, or takes over, which the first notices."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -92,6 +93,25 @@ def test_a_driver_that_is_taken_over_from_notices_and_stops(run):
     with pytest.raises(RunInUse, match="taken this run over"), reigning(run, epoch, QUICK):
         assert claim(run, replace(QUICK, take_over=True)).number == 2
         time.sleep(30)
+
+
+def test_a_driver_that_ignores_ctrl_c_stops_all_the_same(run):
+    """Shells start what ends in & so."""
+
+    def end(*_):
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, end)
+        epoch = claim(run, QUICK)
+        with pytest.raises(RunInUse, match="taken this run over"), reigning(run, epoch, QUICK):
+            claim(run, replace(QUICK, take_over=True))
+            time.sleep(30)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_ctrl_c_stays_ctrl_c(run):

@@ -73,6 +73,22 @@ def test_attempts_without_an_end_or_a_checkpoint_are_limited(run):
     assert (final.problem.fault_class, final.attempts) == (FaultClass.WORKER_LOST, 2)
 
 
+def test_what_earlier_drivers_came_to_is_told_with_their_reason(run):
+    drivers = Drivers(run)
+    for _ in range(3):
+        drivers.attempt(drivers.start(), "bug")
+    (final,) = drivers.start().hopeless()
+    assert final.problem.message.endswith("the last: what went wrong")
+
+
+def test_an_attempt_knows_that_a_gpu_was_full_before_and_no_other_fault_counts(run):
+    drivers = Drivers(run)
+    drivers.attempt(drivers.start(), "crash_signal")
+    assert not drivers.start().begin(SHARD).memory_was_full
+    drivers.attempt(drivers.start(), "oom_gpu")
+    assert drivers.start().begin(SHARD).memory_was_full
+
+
 def test_a_driver_killed_again_and_again_gives_no_shard_up_that_gets_on(run):
     drivers = Drivers(run)
     for next_frame in range(10, 100, 10):
@@ -101,7 +117,7 @@ def test_asked_to_try_again_what_was_given_up_it_begins_anew_and_keeps_its_check
     for _ in range(2):
         drivers.attempt(drivers.start(), "bug", next_frame=10)
     give_up(run, SHARD, drivers.attempt(drivers.start(), "bug"), last_frame=9)
-    assert given_up(run, [SHARD], retry=True) == set()
+    assert given_up(run, [SHARD], set(), retry=True) == set()
     assert drivers.start().begin(SHARD).number == 1
     assert any("checkpoint-000000010" in name for name in run.store.sizes("_work"))
 

@@ -28,7 +28,7 @@ class Heart:
         self._thread.join(timeout=10)
 
     def paused_seconds(self, since: float) -> float:
-        """Return the longest pause that ended since a moment, in which the driver or its machine stood still."""
+        """Return for how long at most, since a moment, the driver or all of its machine stood still."""
         now = time.monotonic()
         return max(now - self._last_beat, self._paused[0] if self._paused[1] >= since else 0.0)
 
