@@ -29,9 +29,9 @@ class MemoryCurve:
     model_mib: float = 0.0  # with the model loaded and nothing of the video
     peak_mib: float = 0.0  # of the whole process, as the kernel saw it: also between two samples
 
-    def take(self, done: int) -> None:
+    def take(self, done: int | None) -> None:
         """Take the memory after so many frames, if it is time for that."""
-        if done % self.every == 0:
+        if done and done % self.every == 0:
             self.frames.append(done)
             self.rss_mib.append(_rss_mib())
 

@@ -51,7 +51,7 @@ def _shard(name: str, video: Path, clip: Clip) -> Shard:
 
 
 def _segment(stage: SegmentStage, shard: Shard, watch: Stopwatch, setting: Setting) -> None:
-    def on_frames(done: int) -> None:
+    def on_frames(done: int | None) -> None:
         if done == FIRST_TRACKED_FRAME + 1:
             watch.started_up()
         elif done == setting.warmup:

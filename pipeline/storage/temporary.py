@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 NAME = re.compile(r"sam2-\w+-(\d+)-\w+")
 
 
@@ -29,5 +27,15 @@ def temporary_folder(kind: str, parent: str | None = None) -> Iterator[Path]:
 def _remove_orphans(parent: Path) -> None:
     for folder in parent.glob("sam2-*-*-*"):
         owner = NAME.fullmatch(folder.name)
-        if owner and not psutil.pid_exists(int(owner[1])):
+        if owner and not _lives(int(owner[1])):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)  # asks, and sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
