@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from benchmarks.official import official_nano, track
-from pipeline.engine.engine import EngineConfig, Precision
+from pipeline.engine.config import EngineConfig, Precision
 from pipeline.records import Attempt, Prompt, Shard
 from pipeline.stages.segment import SegmentStage
 from pipeline.stages.segment_config import SegmentConfig

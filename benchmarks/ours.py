@@ -9,8 +9,9 @@ import numpy as np
 from benchmarks.settings import Setting
 from benchmarks.ticks import Tick
 from benchmarks.workload import Clip
+from pipeline.engine.config import DeviceChoice, EngineConfig, Precision
 from pipeline.engine.cpu_tuning import use_one_thread
-from pipeline.engine.engine import DeviceChoice, Engine, EngineConfig, Precision
+from pipeline.engine.engine import Engine
 from pipeline.engine.prompts import point_prompt
 from pipeline.engine.sam2_model import build_model
 from pipeline.engine.shared_engine import SharedEngine

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.looped import write_looped
 from benchmarks.report import Row, arguments, save, save_markdown, show
-from pipeline.engine.engine import EngineConfig, Precision
+from pipeline.engine.config import EngineConfig, Precision
 from pipeline.outputs.checkpoints import CheckpointConfig
 from pipeline.records import Attempt, Prompt, Shard
 from pipeline.stages import segment

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from jobs.edge import run_job
-from pipeline.engine.engine import EngineConfig
+from pipeline.engine.config import EngineConfig
 from pipeline.errors import StorageError
 from pipeline.inputs.frames import FramesConfig
 from pipeline.inputs.manifest import ManifestConfig
@@ -24,6 +24,7 @@ from pipeline.runners.progress import Progress
 from pipeline.runners.ray import run_on_ray
 from pipeline.stages.model import ModelConfig
 from pipeline.stages.plan import PlanConfig, make_plan
+from pipeline.stages.revision import keep_unchanged
 from pipeline.stages.segment import SegmentStage
 from pipeline.stages.segment_config import SegmentConfig
 from pipeline.stages.summary import write_videos
@@ -88,7 +89,7 @@ def main(config: JobConfig) -> int:
 
 
 def _run(config: JobConfig, run: RunFolder, shards: Sequence[Shard], epoch: int) -> int:
-    done = finished(run, shards, config.on_change)
+    done = finished(run, shards, config.on_change, keep_unchanged)
     quarantined = given_up(run, shards, done, config.retry_quarantined)
     open_shards = remaining(shards, done | quarantined)
     run.write_json(run.about, {"config": _shown(config), "versions": _versions(), "shards": len(shards)})

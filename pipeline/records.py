@@ -35,6 +35,7 @@ class Prompt:
     box_xyxy: tuple[float, float, float, float] | None = None
     mask: Rle | None = None
     label: str | None = None  # class name, carried into the output
+    is_correction: bool = False  # of what was tracked up to its frame; otherwise all frames look at it
 
     def __post_init__(self):
         for problem in prompt_problems(self):
@@ -142,8 +143,16 @@ class Shard:
     fingerprint: Mapping[str, str] = field(default_factory=dict, hash=False)  # what decides the masks
 
     def __post_init__(self):
-        if not self.prompts:
-            raise ValueError(f"shard {self.id}: at least one prompt is needed")
+        if not self.keyframes:
+            raise ValueError(f"shard {self.id}: at least one prompt that is no correction is needed")
+
+    @property
+    def keyframes(self) -> tuple[Prompt, ...]:
+        return tuple(prompt for prompt in self.prompts if not prompt.is_correction)
+
+    @property
+    def corrections(self) -> tuple[Prompt, ...]:
+        return tuple(prompt for prompt in self.prompts if prompt.is_correction)
 
     @property
     def object_ids(self) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Every job's YAML, with every choice it offers, composes into the dataclass that the job obeys."""
 
 import runpy
+from collections.abc import Iterator
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -12,6 +13,7 @@ from tests.conftest import REPOSITORY
 
 CONF = REPOSITORY / "conf"
 JOBS = sorted({path.stem for path in (REPOSITORY / "jobs").glob("*.py")} - {"__init__", "edge"})
+ASKED_FOR_WITH_A_PLUS = {"smaller_model"}  # a model of its own, which most runs do without
 SHARED = {"quiet"}  # no job of its own, a default of all
 
 
@@ -53,6 +55,22 @@ def test_a_job_composes_into_its_dataclass_with_every_choice(job, monkeypatch):
             OmegaConf.update(config, key, "1")  # fits text and numbers alike
 
         assert isinstance(edge.to_dataclass(config, schema), schema)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_every_setting_of_a_job_can_be_given_on_its_command_line(job, monkeypatch):
+    """Hydra overrides what a YAML has, and nothing else."""
+    known = OmegaConf.structured(schema_of(job, monkeypatch))
+    assert set(_keys(known)) - set(_keys(composed(job))) <= ASKED_FOR_WITH_A_PLUS
+
+
+def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in config:
+        value = config._get_node(key)
+        if isinstance(value, DictConfig) and not value._is_none():
+            yield from _keys(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
 
 
 @pytest.mark.parametrize("job", JOBS)

@@ -2,6 +2,7 @@
 
     features = engine.encode([frame, ..])                     frames of any videos
     engine.condition(state, object_id, features, prompt)      once a prompt, before the first step
+    engine.correct(state, object_id, features, prompt)        once a correction, before its frame's step
     outputs = engine.step([(state, features), ..])            once a frame, in order; one pair a video
     masks = engine.masks(output)                              when they are wanted, from any thread
 
@@ -12,8 +13,6 @@ among others, of its own video or of any (unless non-overlap is asked for).
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 
 import numpy as np
@@ -21,89 +20,24 @@ import torch
 from sam2.modeling.sam2_base import SAM2Base
 
 from pipeline.engine.captured import Captured
+from pipeline.engine.config import DTYPE, EngineConfig, choose_device
 from pipeline.engine.cpu_tuning import keep_freed_memory, tune_thread
 from pipeline.engine.features import FrameFeatures, encode_frames
 from pipeline.engine.frame_step import Found, FrameOutput, FrameStep
-from pipeline.engine.lanes import Lane, batches, padded_size
+from pipeline.engine.lanes import Lane, batches, look_back, padded_size
 from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.network import Network
 from pipeline.engine.packing import can_pack, pack
-from pipeline.engine.prompt_heads import prompt_heads, segment_prompt
+from pipeline.engine.prompt_heads import prompt_heads, refine, segment_prompt
 from pipeline.engine.prompts import DensePrompt, PointPrompt
 from pipeline.engine.regions import clean_regions
 from pipeline.engine.run_lengths import run_lengths
-from pipeline.engine.state import MEMORY_SPAN_FRAMES, ConditioningFrame, ObjectState, VideoState
+from pipeline.engine.state import ConditioningFrame, ObjectState, VideoState
 from pipeline.engine.streams import SideStream
 from pipeline.engine.tracking import LaneTensors, remember_prompted, track
 from pipeline.engine.video_masks import to_video_masks
 from pipeline.errors import UsageError
 from pipeline.records import Frame, FrameMasks
-
-
-class Precision(str, Enum):  # in small letters, since that is what users write: OmegaConf goes by name
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
-
-DTYPE = {Precision.fp32: torch.float32, Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
-
-
-class DeviceChoice(str, Enum):
-    auto = "auto"
-    cuda = "cuda"
-    cpu = "cpu"
-    mps = "mps"
-
-
-@dataclass
-class EngineConfig:
-    """Where and how precisely the engine computes, and what is done to its masks."""
-
-    device: DeviceChoice = DeviceChoice.auto
-    precision: Precision = Precision.bf16
-    max_hole_px: int = 8  # holes up to this are filled, counted at a quarter of the model's input size
-    max_speck_px: int = 0  # specks up to this are removed, counted likewise
-    memory_frames: int = MEMORY_SPAN_FRAMES  # last frames looked back at; fewer is faster, masks change
-    non_overlap: bool = False  # give each pixel to the object that is surest of it
-    videos_in_flight: int | None = None  # that one worker follows at a time; None: 1 on a CPU, else 8
-    frames_at_once: int | None = None  # that are encoded together; None: 1 on a CPU, else 8
-    lanes_at_once: int = 16  # objects, of any videos, that are tracked together
-    teams: int | None = None  # that share a CPU's cores and compute side by side; None: 2
-    capture: bool = False  # CUDA alone: launch the network as captured graphs
-    compile: bool = False  # with capture: compile the network first, which takes minutes once
-
-    def __post_init__(self):
-        for name in ("videos_in_flight", "frames_at_once", "lanes_at_once", "teams"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"engine.{name} must be 1 or more, got {value}")
-        if self.capture and self.device in (DeviceChoice.cpu, DeviceChoice.mps):
-            raise ValueError(f"engine.capture=true needs engine.device=cuda, got {self.device.value}")
-        if self.compile and not self.capture:
-            raise ValueError("engine.compile=true needs engine.capture=true, got engine.capture=false")
-        if not 1 <= self.memory_frames <= MEMORY_SPAN_FRAMES:
-            raise ValueError(
-                f"engine.memory_frames must be 1 to {MEMORY_SPAN_FRAMES}, got {self.memory_frames}"
-            )
-        if self.max_hole_px < 0 or self.max_speck_px < 0:
-            raise ValueError(
-                "engine.max_hole_px and engine.max_speck_px must be 0 or more, "
-                f"got {self.max_hole_px} and {self.max_speck_px}"
-            )
-
-
-def choose_device(choice: DeviceChoice) -> torch.device:
-    """Return the device asked for; `auto` is CUDA where there is one, otherwise the CPU.
-
-    Raises:
-        UsageError: It is not there.
-    """
-    if choice is DeviceChoice.auto:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if choice is DeviceChoice.cuda and not torch.cuda.is_available():
-        raise UsageError("engine.device=cuda: torch finds no CUDA device on this machine")
-    return torch.device(choice.value)
 
 
 class Engine:
@@ -201,9 +135,34 @@ class Engine:
         them, later ones included, as with the official predictor.
         """
         out = segment_prompt(self.heads, features.shared, prompt)
+        self._set_conditioning(state.objects.setdefault(object_id, ObjectState()), features, out)
+
+    @torch.inference_mode()
+    def correct(
+        self, state: VideoState, object_id: int, features: FrameFeatures, prompt: PointPrompt | DensePrompt
+    ) -> None:
+        """Correct what tracking finds of an object on its next frame, just before its step.
+
+        Points refine what is found there, a mask takes its place; the frame conditions all later ones. As the
+        official predictor with `add_all_frames_to_correct_as_cond` does it when all has been tracked, a frame
+        is corrected, and the rest is tracked again.
+        """
+        if isinstance(prompt, DensePrompt):
+            self.condition(state, object_id, features, prompt)
+            return
+        bank = state.objects[object_id]
+        lane = Lane(bank, features, state.num_frames)
+        past = look_back(bank, features.frame_index, state.num_frames, self.config.memory_frames)
+        tensors = LaneTensors.of([lane], [past], 1)
+        recalled = self.network.recall(tensors.shared, self.network.look_back(*tensors[1:]))
+        found = self._clean(self.network.decode(tensors.shared, recalled).mask_logits)
+        self._set_conditioning(
+            bank, features, refine(self.heads, features.shared, recalled[0], found, prompt)
+        )
+
+    def _set_conditioning(self, bank: ObjectState, features: FrameFeatures, out: HeadOutput) -> None:
         logits = self._clean(out.mask_logits)
         memory = remember_prompted(self.network, features.shared, logits, out.object_score)
-        bank = state.objects.setdefault(object_id, ObjectState())
         bank.conditioning[features.frame_index] = ConditioningFrame(
             self._as_stored(memory[0]), out.pointer[0], logits[0], out.object_score[0], out.iou_score[0]
         )

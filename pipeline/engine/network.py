@@ -2,7 +2,8 @@
 
 shared = network.encode(images)                             once a frame
 memories = network.look_back(...)                           once an object and frame
-output = network.decode(shared, memories)
+recalled = network.recall(shared, memories)
+output = network.decode(shared, recalled)
 memory = network.remember(shared, probabilities, score)
 """
 
@@ -85,10 +86,13 @@ class Network(nn.Module):
         keys = torch.cat([(memories + self.memory_position[rows]).flatten(1, 2), placed.flatten(1, 2)], 1)
         return Memories(keys, values, spatial=memories.shape[1] * memories.shape[2])
 
-    def decode(self, shared: Shared, memories: Memories) -> HeadOutput:
+    def recall(self, shared: Shared, memories: Memories) -> torch.Tensor:
+        """Return (lane, token, channel): what each object's past makes of its frame, one a lane."""
+        return self.memory_attention(shared.attended, shared.query, memories)
+
+    def decode(self, shared: Shared, recalled: torch.Tensor) -> HeadOutput:
         """Segment one object a lane; `shared` has one frame a lane."""
-        embedding = self.memory_attention(shared.attended, shared.query, memories)
-        return self.mask_decoder(embedding, shared.middle, shared.fine)
+        return self.mask_decoder(recalled, shared.middle, shared.fine)
 
     def remember(
         self, shared: Shared, probabilities: torch.Tensor, object_score: torch.Tensor

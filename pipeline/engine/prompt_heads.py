@@ -1,4 +1,4 @@
-"""FRAME + PROMPT -> MASK: the official heads, without any memory, as SAM works on images.
+"""FRAME + PROMPT -> MASK: the official heads, as SAM works on images; for corrections, with memory.
 
 Prompts are few, so the sam2 package's own modules do this, in fp32 whatever the rest computes in.
 """
@@ -12,6 +12,8 @@ from sam2.modeling.sam2_base import SAM2Base
 from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.network import Shared
 from pipeline.engine.prompts import DensePrompt, PointPrompt
+
+LARGEST_LOGIT = 32.0  # of a mask that is given to the heads, as in the package
 
 # Tracking has its own; without these an official model is a few megabytes.
 NOT_FOR_PROMPTS = ("image_encoder", "memory_attention", "memory_encoder")
@@ -35,16 +37,45 @@ def segment_prompt(heads: SAM2Base, shared: Shared, prompt: PointPrompt | DenseP
     if isinstance(prompt, DensePrompt):
         outputs = heads._use_mask_as_output(embedding, [fine, middle], prompt.mask.to(device))
     else:
-        points = {
-            "point_coords": prompt.coordinates_xy.to(device),
-            "point_labels": prompt.labels.to(device),
-        }
+        points = _points(prompt, device)
         outputs = heads._forward_sam_heads(
             backbone_features=embedding + heads.no_mem_embed[0, 0, :, None, None],
             point_inputs=points,
             high_res_features=[fine, middle],
             multimask_output=heads._use_multimask(True, points),
         )
+    return _head_output(outputs)
+
+
+def refine(
+    heads: SAM2Base, shared: Shared, recalled: torch.Tensor, found: torch.Tensor, prompt: PointPrompt
+) -> HeadOutput:
+    """Segment an object on a frame that it was tracked to, by points on what was found there; one lane.
+
+    Mirrors `add_new_points_or_box` and `_track_step` of the package for such a frame.
+
+    Args:
+        recalled: (token, channel), what its past makes of the frame.
+        found: (1, 1, height, width) mask logits that tracking found.
+    """
+    fine, middle = _square(shared.fine), _square(shared.middle)
+    points = _points(prompt, fine.device)
+    return _head_output(
+        heads._forward_sam_heads(
+            backbone_features=_square(recalled[:, None]),
+            point_inputs=points,
+            mask_inputs=found.clamp(-LARGEST_LOGIT, LARGEST_LOGIT),
+            high_res_features=[fine, middle],
+            multimask_output=heads._use_multimask(False, points),
+        )
+    )
+
+
+def _points(prompt: PointPrompt, device: torch.device) -> dict[str, torch.Tensor]:
+    return {"point_coords": prompt.coordinates_xy.to(device), "point_labels": prompt.labels.to(device)}
+
+
+def _head_output(outputs: tuple[torch.Tensor, ...]) -> HeadOutput:
     _, _, ious, logits, _, pointer, object_score = outputs
     return HeadOutput(logits, pointer, object_score, ious.max(1, keepdim=True).values)
 

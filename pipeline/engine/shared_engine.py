@@ -79,12 +79,13 @@ class SharedEngine:
         self, state: VideoState, object_id: int, features: FrameFeatures, prompt: PointPrompt | DensePrompt
     ) -> None:
         """Make a frame a conditioning frame of an object."""
+        self._ask_one(self.engine.condition, state, object_id, features, prompt)
 
-        def one_by_one(prompts: list[Any]) -> list[None]:
-            return [self.engine.condition(*arguments) for arguments in prompts]
-
-        work = [(state, object_id, features, prompt)]
-        self._ask(Request(one_by_one, work, state)).result()
+    def correct(
+        self, state: VideoState, object_id: int, features: FrameFeatures, prompt: PointPrompt | DensePrompt
+    ) -> None:
+        """Correct what is found of an object on its next frame, just before its step."""
+        self._ask_one(self.engine.correct, state, object_id, features, prompt)
 
     def step(self, state: VideoState, features: FrameFeatures) -> FrameOutput:
         """Find and remember a video's objects on its next frame."""
@@ -117,6 +118,12 @@ class SharedEngine:
     @property
     def _frames_at_once(self) -> int:
         return self.relief.limited("encode", self.engine.frames_at_once)
+
+    def _ask_one(self, compute: Callable[..., None], state: VideoState, *arguments: Any) -> None:
+        def one_by_one(prompts: list[Any]) -> list[None]:
+            return [compute(state, *prompt) for prompt in prompts]
+
+        self._ask(Request(one_by_one, [arguments], state)).result()
 
     def _keep_on_host(self) -> None:
         self.engine.state_device = torch.device("cpu")

@@ -66,6 +66,8 @@ class VideoState:
         """Return everything as named tensors on the CPU, for any store that keeps tensors."""
         named = {"num_frames": torch.tensor(self.num_frames), "next_frame": torch.tensor(self.next_frame)}
         for object_id, state in self.objects.items():
+            # Attention sums in the order that they were made in, and stores of tensors know no order.
+            named[f"{object_id}/order"] = torch.tensor(list(state.conditioning))
             for frame_index, frame in state.conditioning.items():
                 for name, tensor in vars(frame).items():
                     named[f"{object_id}/conditioning/{frame_index}/{name}"] = tensor
@@ -79,8 +81,11 @@ class VideoState:
         """Return the state that `to_tensors` gave, on `device`."""
         state = cls(int(named["num_frames"]), int(named["next_frame"]))
         conditioning: dict[tuple[int, int], dict[str, torch.Tensor]] = {}
+        orders: dict[int, list[int]] = {}
         for name, tensor in named.items():
             match name.split("/"):
+                case [object_id, "order"]:
+                    orders[int(object_id)] = tensor.tolist()
                 case [object_id, "conditioning", frame_index, part]:
                     parts = conditioning.setdefault((int(object_id), int(frame_index)), {})
                     parts[part] = tensor.to(device)
@@ -90,14 +95,11 @@ class VideoState:
         for (object_id, frame_index), parts in conditioning.items():
             bank = state.objects.setdefault(object_id, ObjectState())
             bank.conditioning[frame_index] = ConditioningFrame(**parts)
-        return state._sorted()
-
-    def _sorted(self) -> "VideoState":
-        """Restore the order that memories were made in: attention sums in that order."""
-        for bank in self.objects.values():
-            bank.conditioning = dict(sorted(bank.conditioning.items()))
-        self.objects = dict(sorted(self.objects.items()))
-        return self
+        for object_id, bank in state.objects.items():
+            order = orders.get(object_id) or sorted(bank.conditioning)
+            bank.conditioning = {frame_index: bank.conditioning[frame_index] for frame_index in order}
+        state.objects = dict(sorted(state.objects.items()))
+        return state
 
 
 def _keep_after(bank: dict[int, torch.Tensor], frame_index: int) -> None:

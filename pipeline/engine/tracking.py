@@ -47,7 +47,7 @@ def track(network: Network, *tensors: torch.Tensor) -> tuple[HeadOutput, torch.T
         The output and the memories, (lane, token, memory channel), of these frames.
     """
     shared, past = Shared(*tensors[: len(Shared._fields)]), tensors[len(Shared._fields) :]
-    output = network.decode(shared, network.look_back(*past))
+    output = network.decode(shared, network.recall(shared, network.look_back(*past)))
     probabilities = at_image_size(output.mask_logits).sigmoid()
     return output, network.remember(shared, probabilities, output.object_score)
 

@@ -11,6 +11,7 @@ from pipeline.inputs.probe import VideoFacts
 from pipeline.records import Prompt, Rle, prompt_problems
 
 INT32_MAX = 2**31 - 1
+CORRECTION = "correction"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def parse_row(row: Row, resolve: Callable[[str], str]) -> tuple[PromptRow | None
 def contradictions(rows: list[PromptRow]) -> Iterator[Fault]:
     """Yield what rows say against each other: duplicates, and two values where one belongs."""
     yield from _two_values(rows, "video_uri", lambda r: r.video_id, lambda r: r.row.values["video_uri"])
+    yield from _untracked(rows)
     yield from _two_values(rows, "label", lambda r: (r.video_id, r.draft.object_id), lambda r: r.draft.label)
     first: dict[Any, Row] = {}
     for row in rows:
@@ -61,6 +63,27 @@ def contradictions(rows: list[PromptRow]) -> Iterator[Fault]:
                 f"one; the first is {_place(first[key], row.row)}",
             )
         first.setdefault(key, row.row)
+
+
+def _untracked(rows: list[PromptRow]) -> Iterator[Fault]:
+    """Yield corrections of objects that have no keyframe before them."""
+    keyframes: dict[Any, list[Prompt]] = defaultdict(list)
+    for row in rows:
+        if not row.draft.is_correction:
+            keyframes[row.video_id, row.draft.object_id].append(row.draft)
+    for row in rows:
+        known = keyframes[row.video_id, row.draft.object_id]
+        if row.draft.is_correction and all(_is_before(row.draft, keyframe) for keyframe in known):
+            yield row.row.fault("kind", repr(CORRECTION), "a keyframe of this object on an earlier frame")
+
+
+def _is_before(correction: Prompt, keyframe: Prompt) -> bool:
+    """Say whether a correction is not after a keyframe; a frame and a time can't be compared here."""
+    for name in ("frame_index", "time_seconds"):
+        ours, theirs = getattr(correction, name), getattr(keyframe, name)
+        if ours is not None and theirs is not None:
+            return ours <= theirs
+    return False
 
 
 def misfits(row: PromptRow, facts: VideoFacts) -> Iterator[Fault]:
@@ -99,8 +122,8 @@ def _value_faults(row: Row) -> Iterator[Fault]:
         yield row.fault("box_xyxy", box, "[x0, y0, x1, y1]")
     if mask is not None and (not _numbers(mask["size"], 2) or mask["counts"] is None):
         yield row.fault("mask_rle", f"size {mask['size']}", "a size [height, width], and counts")
-    if v["kind"] not in (None, "keyframe"):
-        yield row.fault("kind", repr(v["kind"]), "null or 'keyframe'; this version supports nothing else yet")
+    if v["kind"] not in (None, "keyframe", CORRECTION):
+        yield row.fault("kind", repr(v["kind"]), f"null, 'keyframe' or {CORRECTION!r}")
     if v["prompt_video_uri"] is not None:
         yield row.fault("prompt_video_uri", "a value", "null; this version does not support it yet")
 
@@ -115,6 +138,7 @@ def _prompt_fields(v: dict[str, Any]) -> dict[str, Any]:
         "box_xyxy": None if v["box_xyxy"] is None else tuple(map(float, v["box_xyxy"])),
         "mask": None if v["mask_rle"] is None else _rle(**v["mask_rle"]),
         "label": v["label"],
+        "is_correction": v["kind"] == CORRECTION,
     }
 
 

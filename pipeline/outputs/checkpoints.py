@@ -9,7 +9,8 @@ In an attempt's folder, in the order of writing:
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import torch
@@ -27,12 +28,14 @@ class CheckpointConfig:
     every_frames: int = 100
     every_seconds: float = 300.0  # where that comes first
     keep: int = 2  # states; all spans are kept until the shard is published
+    keep_every_frames: int | None = None  # states that stay after that, for corrections to go on from
     early_at_gpu_share: float = 0.8  # store once more when so much of a GPU's memory is taken
 
     def __post_init__(self):
-        for name in ("every_frames", "keep"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"checkpoint.{name} must be 1 or more, got {getattr(self, name)}")
+        for name in ("every_frames", "keep", "keep_every_frames"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"checkpoint.{name} must be 1 or more, got {value}")
         if self.every_seconds <= 0:
             raise ValueError(f"checkpoint.every_seconds must be above 0, got {self.every_seconds}")
         if not 0 < self.early_at_gpu_share <= 1:
@@ -68,9 +71,9 @@ def write_checkpoint(
     next_frame: int,
     spans: Mapping[str, str],
     tensors: Mapping[str, torch.Tensor],
-    keep: int,
+    config: CheckpointConfig,
 ) -> None:
-    """Store the state of an attempt, and drop all but the last `keep` states.
+    """Store the state of an attempt, and drop all but the last ones and those that stay for corrections.
 
     Args:
         workspace: The attempt's; the spans are stored already.
@@ -78,17 +81,54 @@ def write_checkpoint(
         next_frame: The frame that the state is the past of.
         spans: SHA-256 by file name, of all masks before `next_frame`.
         tensors: The engine's state.
-        keep: How many states to keep.
     """
-    state = workspace.folder / f"state-{next_frame:09d}.safetensors"
+    state = workspace.folder / _files_of(next_frame)[1]
     # Not by `save_file`: it tells of a full disk by an error of its own that says no more.
     write_whole(state, save(dict(tensors)))
     workspace.keep(state.name)
-    checkpoint = Checkpoint(fingerprint, next_frame, dict(spans), state.name, sha256_of(state))
-    workspace.write(f"checkpoint-{next_frame:09d}.json", json.dumps(asdict(checkpoint)).encode())
-    for old in sorted(workspace.folder.glob("checkpoint-*.json"))[:-keep]:
-        workspace.drop(old.name)
-        workspace.drop(f"state-{old.stem.removeprefix('checkpoint-')}.safetensors")
+    store_checkpoint(
+        workspace, Checkpoint(fingerprint, next_frame, dict(spans), state.name, sha256_of(state))
+    )
+    staying = kept_files(workspace, config.keep_every_frames)
+    for old in sorted(workspace.folder.glob("checkpoint-*.json"))[: -config.keep]:
+        for name in _files_of(_next_frame(old.name)):
+            if name not in staying:
+                workspace.drop(name)
+
+
+def store_checkpoint(workspace: Workspace, checkpoint: Checkpoint) -> None:
+    """Let a checkpoint exist, whose spans and state are stored already."""
+    name, _ = _files_of(checkpoint.next_frame)
+    workspace.write(name, json.dumps(asdict(checkpoint)).encode())
+
+
+def kept_files(workspace: Workspace, every_frames: int | None) -> tuple[str, ...]:
+    """Return the files of those checkpoints of an attempt that stay when it is published."""
+    frames = sorted(_next_frame(path.name) for path in workspace.folder.glob("checkpoint-*.json"))
+    return tuple(name for frame in worth_keeping(frames, every_frames) for name in _files_of(frame))
+
+
+def worth_keeping(frames: Sequence[int], every_frames: int | None) -> list[int]:
+    """Return about one in so many frames, of rising ones: the first in each stretch of that length but one.
+
+    >>> worth_keeping([10, 20, 30, 45, 60], every_frames=20)
+    [20, 45, 60]
+    """
+    if every_frames is None:
+        return []
+    kept = [0]
+    for frame in frames:
+        if frame // every_frames > kept[-1] // every_frames:
+            kept.append(frame)
+    return kept[1:]
+
+
+def _files_of(next_frame: int) -> tuple[str, str]:
+    return f"checkpoint-{next_frame:09d}.json", f"state-{next_frame:09d}.safetensors"
+
+
+def _next_frame(name: str) -> int:
+    return int(name.removeprefix("checkpoint-").removesuffix(".json"))
 
 
 def drop_checkpoints(workspace: Workspace) -> None:
@@ -104,13 +144,13 @@ def last_stored_frame(store: Store, attempts: str, fingerprint: str) -> int | No
     Args:
         attempts: The folder of all attempts at a shard.
     """
-    found = [_read(store, name) for name in _checkpoints(store, attempts)]
+    found = [read_checkpoint(store, name) for name in stored_checkpoints(store, attempts)]
     frames = [c.next_frame - 1 for c in found if c is not None and c.fingerprint == fingerprint]
     return max(frames, default=None)
 
 
 def take_over_newest(
-    attempts: str, workspace: Workspace, fingerprint: str
+    attempts: str, workspace: Workspace, fingerprint: str, keep_every_frames: int | None = None
 ) -> tuple[Checkpoint, dict[str, torch.Tensor]] | None:
     """Bring the furthest valid checkpoint of other attempts into `workspace`.
 
@@ -122,8 +162,8 @@ def take_over_newest(
     Returns:
         The checkpoint and its tensors, or None if there is none to go on from.
     """
-    for name in _checkpoints(workspace.store, attempts):
-        checkpoint = _read(workspace.store, name)
+    for name in stored_checkpoints(workspace.store, attempts):
+        checkpoint = read_checkpoint(workspace.store, name)
         if checkpoint is None or checkpoint.fingerprint != fingerprint:
             continue
         folder = name.rpartition("/")[0]
@@ -134,19 +174,32 @@ def take_over_newest(
             )
             if whole:
                 workspace.take(name)
+                _take_older(workspace, name, keep_every_frames)
                 return checkpoint, load_file(workspace.folder / checkpoint.state)
         except FileNotFoundError:  # lost, or that attempt still runs and has gone past it
             continue
     return None
 
 
-def _checkpoints(store: Store, attempts: str) -> list[str]:
+def _take_older(workspace: Workspace, newest: str, keep_every_frames: int | None) -> None:
+    """Bring those that stay of the checkpoints before the one that was taken over."""
+    folder, _, file = newest.rpartition("/")
+    older = [name for name in stored_checkpoints(workspace.store, folder) if name < newest]
+    frames = sorted(_next_frame(name.rpartition("/")[2]) for name in older)
+    for frame in worth_keeping([*frames, _next_frame(file)], keep_every_frames):
+        with suppress(FileNotFoundError):
+            for name in reversed(_files_of(frame)):
+                workspace.take(f"{folder}/{name}")
+
+
+def stored_checkpoints(store: Store, attempts: str) -> list[str]:
     """Return the names of all checkpoints below a folder, the furthest first."""
     found = [(name.rpartition("/")[2], name) for name in store.sizes(attempts)]
     return [name for file, name in sorted(found, reverse=True) if re.fullmatch(r"checkpoint-\d+\.json", file)]
 
 
-def _read(store: Store, name: str) -> Checkpoint | None:
+def read_checkpoint(store: Store, name: str) -> Checkpoint | None:
+    """Return a stored checkpoint, None if it is gone or damaged."""
     try:
         return Checkpoint(**json.loads(store.read(name)))
     except (FileNotFoundError, ValueError, TypeError):

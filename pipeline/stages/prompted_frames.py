@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Protocol, TypeVar
 
 from pipeline.engine.state import POINTER_SPAN_FRAMES
 from pipeline.errors import PromptInvalid
@@ -36,7 +37,7 @@ def visit_prompted_frames(
             by_frame[prompt.frame_index].append(prompt)
     by_time = sorted((p.time_seconds, i) for i, p in enumerate(prompts) if p.time_seconds is not None)
     count = 0
-    for frame, end_seconds in _with_ends(frames):
+    for frame, end_seconds in with_ends(frames):
         count = frame.index + 1
         due = by_frame.pop(frame.index, [])
         while by_time and by_time[0][0] < end_seconds:
@@ -54,9 +55,19 @@ def visit_prompted_frames(
     return min(count, POINTER_SPAN_FRAMES)
 
 
-def _with_ends(frames: Iterable[Frame]) -> Iterator[tuple[Frame, float]]:
+class Timed(Protocol):
+    """A frame, or what was made of one."""
+
+    @property
+    def time_seconds(self) -> float: ...
+
+
+Shown = TypeVar("Shown", bound=Timed)
+
+
+def with_ends(frames: Iterable[Shown]) -> Iterator[tuple[Shown, float]]:
     """Yield each frame with the time at which the next one takes its place; the last one stays."""
-    shown: Frame | None = None
+    shown: Shown | None = None
     for frame in frames:
         if shown is not None:
             yield shown, frame.time_seconds

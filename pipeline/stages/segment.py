@@ -16,6 +16,7 @@ import torch
 
 from pipeline.engine.cpu_tuning import use_one_thread
 from pipeline.engine.engine import Engine
+from pipeline.engine.features import FrameFeatures
 from pipeline.engine.frame_step import FrameOutput
 from pipeline.engine.prompts import DensePrompt, PointPrompt, dense_prompt, point_prompt
 from pipeline.engine.sam2_model import build_model
@@ -26,14 +27,15 @@ from pipeline.failpoints import reach
 from pipeline.inputs.frames import open_frames, read_ahead
 from pipeline.inputs.resize import to_model_input
 from pipeline.inputs.weights import read_weights
-from pipeline.outputs.checkpoints import drop_checkpoints, take_over_newest
+from pipeline.outputs.checkpoints import drop_checkpoints, kept_files, take_over_newest
 from pipeline.outputs.mask_table import rows_of
 from pipeline.outputs.rle import decode_mask
 from pipeline.records import Attempt, Frame, Prompt, Shard, ShardReport, ShardStatus
+from pipeline.stages.corrections import Corrections, refuse_untracked
 from pipeline.stages.gpu_memory import GpuMemoryWatch
 from pipeline.stages.model import find_weights
 from pipeline.stages.on_frames import OnFrames, told
-from pipeline.stages.prompted_frames import visit_prompted_frames
+from pipeline.stages.prompted_frames import visit_prompted_frames, with_ends
 from pipeline.stages.segment_config import SegmentConfig
 from pipeline.stages.span_log import SpanLog
 from pipeline.stages.video_identity import identified, seen_before
@@ -134,7 +136,10 @@ class SegmentStage:
             )
 
     def _resume(self, shard: Shard, workspace: Workspace) -> Begun | None:
-        found = take_over_newest(self.run.attempts(shard.id), workspace, self._state_fingerprint(shard))
+        found = take_over_newest(
+            *(self.run.attempts(shard.id), workspace, self._state_fingerprint(shard)),
+            self.config.checkpoint.keep_every_frames,
+        )
         if found is None:
             return None
         checkpoint, tensors = found
@@ -148,7 +153,7 @@ class SegmentStage:
         with closing(self._frames(video, 0, on_frames)) as frames:
             state.num_frames = visit_prompted_frames(
                 told(frames, on_frames),
-                shard.prompts,
+                shard.keyframes,
                 lambda frame, prompts: self._condition(state, frame, prompts),
             )
         state.next_frame = state.first_frame
@@ -157,8 +162,13 @@ class SegmentStage:
     def _condition(self, state: VideoState, frame: Frame, prompts: list[Prompt]) -> None:
         (features,) = self.engine.encode([frame])
         for prompt in prompts:
-            model_prompt = _model_prompt(prompt, frame, self.engine.image_size_px)
+            model_prompt = _model_prompt(prompt, frame.video_size_hw, self.engine.image_size_px)
             self.engine.condition(state, prompt.object_id, features, model_prompt)
+
+    def _correct(self, state: VideoState, prompt: Prompt, features: FrameFeatures) -> None:
+        refuse_untracked(prompt, state.objects.get(prompt.object_id), features.frame_index)
+        model_prompt = _model_prompt(prompt, features.video_size_hw, self.engine.image_size_px)
+        self.engine.correct(state, prompt.object_id, features, model_prompt)
 
     def _propagate(self, shard: Shard, video: Path, begun: Begun, on_frames: OnFrames) -> float:
         """Carry the objects along the frames; what was stored before is not computed again.
@@ -168,12 +178,16 @@ class SegmentStage:
         """
         on_frames(begun.state.next_frame - begun.first_frame)
         watch = GpuMemoryWatch(self.config.checkpoint.early_at_gpu_share)
+        start = begun.state.next_frame
+        corrections = Corrections(shard.corrections, start, is_resumed=start > begun.first_frame)
         # Masks become rows in a thread of their own, while the next frames are computed.
         with (
             closing(self._frames(video, begun.state.next_frame, on_frames)) as frames,
             ThreadPoolExecutor(1, "rows", initializer=use_one_thread) as rows,
         ):
-            for features in self.engine.encode(frames):
+            for features, end_seconds in with_ends(self.engine.encode(frames)):
+                for prompt in corrections.due(features.frame_index, features.time_seconds, end_seconds):
+                    self._correct(begun.state, prompt, features)
                 output = self.engine.step(begun.state, features)
                 begun.log.add(rows.submit(self._rows, shard, output), begun.state)
                 if watch.has_filled(self.engine.engine.memory_share()):
@@ -185,6 +199,7 @@ class SegmentStage:
                     begun.log.store(begun.state)
                     begun.log.flush()
                     raise
+        corrections.refuse_missed(begun.state.next_frame)
         return watch.highest
 
     def _rows(self, shard: Shard, output: FrameOutput) -> pa.RecordBatch:
@@ -228,6 +243,7 @@ class SegmentStage:
             attempts=report.attempts,
             fingerprint=dict(shard.fingerprint),
             flags=self._flags(),
+            kept=kept_files(log.workspace, self.config.checkpoint.keep_every_frames),
         )
         if attempt.epoch is not None and self.run.superseded(attempt.epoch):
             raise RunInUse(
@@ -251,7 +267,9 @@ def _make_engine(config: SegmentConfig, weights: Path) -> Engine:
     return Engine(model, config.engine)
 
 
-def _model_prompt(prompt: Prompt, frame: Frame, image_size_px: int) -> PointPrompt | DensePrompt:
+def _model_prompt(
+    prompt: Prompt, video_size_hw: tuple[int, int], image_size_px: int
+) -> PointPrompt | DensePrompt:
     if prompt.mask is None:
-        return point_prompt(prompt, frame.video_size_hw, image_size_px)
+        return point_prompt(prompt, video_size_hw, image_size_px)
     return dense_prompt(decode_mask(prompt.mask), image_size_px)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pipeline.engine.engine import EngineConfig
+from pipeline.engine.config import EngineConfig
 from pipeline.inputs.frames import FramesConfig
 from pipeline.inputs.source import SourceConfig
 from pipeline.outputs.checkpoints import CheckpointConfig

@@ -89,7 +89,7 @@ class SpanLog:
 
     def _store(self, rows: Rows, start: int, stop: int, tensors: Mapping) -> None:
         self._write_span(rows, start, stop)
-        write_checkpoint(self.workspace, self.fingerprint, stop, self.spans, tensors, self.config.keep)
+        write_checkpoint(self.workspace, self.fingerprint, stop, self.spans, tensors, self.config)
 
     def _write_span(self, rows: Rows, start: int, stop: int) -> None:
         if not rows:

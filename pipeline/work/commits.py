@@ -9,7 +9,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -50,6 +50,7 @@ class Marker:
     attempts: int
     fingerprint: dict[str, str]
     flags: tuple[str, ...] = ()  # what a reader should know: another model, less memory
+    kept: tuple[str, ...] = ()  # files of the attempt that stay beside its table
 
 
 def commit(run: RunFolder, marker: Marker) -> bool:
@@ -82,6 +83,7 @@ def publish(run: RunFolder, marker: Marker) -> None:
         table = f"{run.attempts(marker.shard_id)}/{marker.attempt}/{TABLE}"
         _check_table(run, table, marker)
         run.store.copy(table, target)
+        _publish_states(run, marker)
     if run.store.size_bytes(target) != marker.bytes:
         raise StorageError(
             f"{run.root}/{target}: expected the {marker.bytes} bytes that {run.marker(marker.shard_id)} "
@@ -90,16 +92,37 @@ def publish(run: RunFolder, marker: Marker) -> None:
     run.forget_attempts(marker.shard_id)
 
 
+def _publish_states(run: RunFolder, marker: Marker) -> None:
+    states = run.states(marker.shard_id)
+    for name in marker.kept:
+        run.store.copy(f"{run.attempts(marker.shard_id)}/{marker.attempt}/{name}", f"{states}/{name}")
+    for name in run.store.sizes(states):
+        if name.rpartition("/")[2] not in marker.kept:
+            run.store.remove(name)
+
+
 def read_marker(run: RunFolder, shard_id: str) -> Marker:
     """Return a shard's marker."""
     return _marker(json.loads(run.store.read(run.marker(shard_id))))
 
 
-def finished(run: RunFolder, shards: Iterable[Shard], on_change: OnChange = OnChange.fail) -> set[str]:
+# From what is published of a shard, and what is asked for now, to how many frames can stay as they are.
+KeepUnchanged = Callable[[RunFolder, Marker, Shard], int]
+
+
+def finished(
+    run: RunFolder,
+    shards: Iterable[Shard],
+    on_change: OnChange = OnChange.fail,
+    keep_unchanged: KeepUnchanged = lambda run, marker, shard: 0,
+) -> set[str]:
     """Return the ids of the shards that are done, and put the run folder in order.
 
     What was committed and not yet published is published; masks without a marker, the rests of an
     interrupted removal, are removed.
+
+    Args:
+        keep_unchanged: Makes an attempt to go on from of what can stay of a shard that changed.
 
     Raises:
         FingerprintChanged: The run folder holds results of another manifest, video, model or config,
@@ -116,20 +139,25 @@ def finished(run: RunFolder, shards: Iterable[Shard], on_change: OnChange = OnCh
     for problem in problems:
         logger.info("computed again: %s", problem)
     forgotten = [marker for marker in markers if changed[marker.shard_id]]
-    _forget(run, forgotten)
     for marker in forgotten:
+        _forget(run, marker, planned.get(marker.shard_id), keep_unchanged)
         published.pop(run.masks(marker.video_id, marker.shard_id), None)
     markers = [marker for marker in markers if not changed[marker.shard_id]]
     _put_in_order(run, markers, published)
     return {marker.shard_id for marker in markers}
 
 
-def _forget(run: RunFolder, markers: Iterable[Marker]) -> None:
+def _forget(run: RunFolder, marker: Marker, now: Shard | None, keep_unchanged: KeepUnchanged) -> None:
     """Remove masks that are of no use any more: the marker first, so that nobody takes them for done."""
-    for marker in markers:
-        run.store.remove(run.marker(marker.shard_id))
-        run.store.remove(run.masks(marker.video_id, marker.shard_id))
+    run.forget_attempts(marker.shard_id)
+    kept_frames = 0 if now is None else keep_unchanged(run, marker, now)
+    run.store.remove(run.marker(marker.shard_id))
+    run.store.remove(run.masks(marker.video_id, marker.shard_id))
+    if kept_frames:
+        logger.info("shard %s: what is before frame %d stays as it is", marker.shard_id, kept_frames)
+    else:
         run.forget_attempts(marker.shard_id)
+        run.store.remove_all(run.states(marker.shard_id))
 
 
 def _put_in_order(run: RunFolder, markers: Iterable[Marker], published: dict[str, int]) -> None:
@@ -145,7 +173,7 @@ def _put_in_order(run: RunFolder, markers: Iterable[Marker], published: dict[str
 
 
 def _marker(record: dict) -> Marker:
-    return Marker(**{**record, "flags": tuple(record.get("flags", ()))})
+    return Marker(**{**record, **{key: tuple(record.get(key, ())) for key in ("flags", "kept")}})
 
 
 def _differences(marker: Marker, planned: dict[str, Shard]) -> list[str]:

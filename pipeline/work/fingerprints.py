@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,10 +11,11 @@ from pipeline.records import Prompt
 from pipeline.schemas import MASKS_VERSION
 
 UNREADABLE = "unreadable"
+CORRECTIONS = "corrections"  # key of a fingerprint
 
 
 def fingerprint(
-    prompts: Iterable[Prompt],
+    prompts: Sequence[Prompt],
     source: Mapping[str, str | int] | None,
     config: Mapping[str, Any],
     weights_sha256: str,
@@ -27,12 +29,32 @@ def fingerprint(
         weights_sha256: Of the weights file.
     """
     return {
-        "prompts": _digest(sorted(repr(asdict(prompt)) for prompt in prompts)),
+        "prompts": _digest(sorted(_text(prompt) for prompt in prompts if not prompt.is_correction)),
+        **_corrections([prompt for prompt in prompts if prompt.is_correction]),
         "source": UNREADABLE if source is None else source_text(source),
         "weights": weights_sha256,
         "schema": MASKS_VERSION,
         **{f"config.{name}": str(value) for name, value in sorted(config.items())},
     }
+
+
+def _corrections(prompts: Sequence[Prompt]) -> dict[str, str]:
+    """Return a digest for each frame or time that is corrected: so it can be told which is the first new one.
+
+    A shard without corrections has no such key.
+    """
+    by_place: dict[str, list[str]] = defaultdict(list)
+    for prompt in prompts:
+        place = f"{prompt.time_seconds} s" if prompt.frame_index is None else str(prompt.frame_index)
+        by_place[place].append(_text(prompt))
+    digests = {place: _digest(sorted(texts)) for place, texts in sorted(by_place.items())}
+    return {CORRECTIONS: json.dumps(digests)} if digests else {}
+
+
+def _text(prompt: Prompt) -> str:
+    values = asdict(prompt)
+    del values["is_correction"]
+    return repr(values)
 
 
 def source_text(source: Mapping[str, str | int]) -> str:

@@ -50,6 +50,10 @@ class RunFolder:
         """Return the folder of all attempts at a shard."""
         return f"_work/{shard_id}"
 
+    def states(self, shard_id: str) -> str:
+        """Return the folder of the states that stay of a published shard."""
+        return f"_states/{shard_id}"
+
     def attempt(self, shard_id: str, attempt: str) -> AbstractContextManager[Workspace]:
         """Open the folder that is one attempt's alone, whoever else tries the shard."""
         return Workspace.opened(self.store, f"{self.attempts(shard_id)}/{attempt}")

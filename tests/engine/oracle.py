@@ -55,12 +55,24 @@ def official_frames(
     loaded = (images, *frames[0].video_size_hw)
     with mock.patch("sam2.sam2_video_predictor.load_video_frames", return_value=loaded):
         state = predictor.init_state("")
-    give_prompts(predictor, state, prompts, masks)
+    give_prompts(predictor, state, [p for p in prompts if not p.is_correction], masks)
+    found = _tracked(predictor, state)
+    # As a person would: look at all of it, correct a frame, and track on from there.
+    predictor.add_all_frames_to_correct_as_cond = True
+    for correction in sorted((p for p in prompts if p.is_correction), key=lambda p: p.frame_index):
+        give_prompts(predictor, state, [correction], masks)
+        found |= _tracked(predictor, state, correction.frame_index)
+    return found
+
+
+def _tracked(
+    predictor: SAM2VideoPredictor, state: dict, start: int | None = None
+) -> dict[int, OfficialFrame]:
     found, before = {}, None
-    for t, _, logits in predictor.propagate_in_video(state):
+    for t, _, logits in predictor.propagate_in_video(state, start):
         outputs = state["output_dict_per_obj"][0]
         found[t] = OfficialFrame(logits[0, 0], None if t in outputs["cond_frame_outputs"] else before)
-        before = _as_our_state(outputs)
+        before = _as_our_state(outputs, t)
     return found
 
 
@@ -69,14 +81,17 @@ def official_logits(predictor, frames, prompts, masks) -> dict[int, torch.Tensor
     return {t: found.logits for t, found in official_frames(predictor, frames, prompts, masks).items()}
 
 
-def _as_our_state(outputs: dict[str, dict[int, dict[str, Any]]]) -> ObjectState:
+def _as_our_state(outputs: dict[str, dict[int, dict[str, Any]]], last: int) -> ObjectState:
+    """Return what was remembered up to a frame; what an earlier pass left of later ones is not looked at."""
     bank = ObjectState()
     for t, out in outputs["cond_frame_outputs"].items():
         scores = (out["object_score_logits"][0], torch.ones(1))
         bank.conditioning[t] = ConditioningFrame(
             _tokens(out["maskmem_features"]), out["obj_ptr"][0], out["pred_masks"][0], *scores
         )
-    for t, out in outputs["non_cond_frame_outputs"].items():
+    for t, out in sorted(outputs["non_cond_frame_outputs"].items()):
+        if t > last:
+            break
         bank.remember(t, _tokens(out["maskmem_features"]), out["obj_ptr"][0])
     return bank
 

@@ -11,7 +11,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.state import ObjectState, VideoState
 from pipeline.records import Frame, Prompt, Rle
 from tests.engine.oracle import OfficialFrame, official_frames, official_predictor
-from tests.engine.scenes import SIZE_HW, disc, engine_of, logits_of, propagate, scene, step
+from tests.engine.scenes import SIZE_HW, disc, engine_of, logits_of, propagate, scene, track
 
 Logits = dict[tuple[int, int], torch.Tensor]  # by object and frame
 
@@ -23,7 +23,11 @@ MASK = Prompt(1, 0, mask=Rle(SIZE_HW, b""))
 LATER_MASK = Prompt(1, 12, mask=Rle(SIZE_HW, b"12"))
 LATER_CLICK = Prompt(1, 9, points_xy=((48, 30),), point_labels=(1,))
 LATE_OBJECT = Prompt(2, 5, box_xyxy=(98, 48, 122, 72))
-MASKS = {MASK: disc(0), LATER_MASK: disc(12)}
+POSITIVE = Prompt(1, 10, points_xy=((50, 30),), point_labels=(1,), is_correction=True)
+NEGATIVE = Prompt(1, 14, points_xy=((58, 30), (92, 60)), point_labels=(1, 0), is_correction=True)
+BOX_CORRECTION = Prompt(1, 8, box_xyxy=(32, 16, 60, 44), is_correction=True)
+MASK_CORRECTION = Prompt(1, 17, mask=Rle(SIZE_HW, b"17"), is_correction=True)
+MASKS = {MASK: disc(0), LATER_MASK: disc(12), MASK_CORRECTION: disc(17)}
 
 
 class Case(NamedTuple):
@@ -43,11 +47,17 @@ NANO_CASES = [
     Case("three conditioning frames", (MASK, LATER_CLICK, LATER_MASK), 24),
     Case("conditioning frames given out of order", (LATER_CLICK, MASK), 24),
     Case("an object that starts late", (MASK, LATE_OBJECT), 24),
+    Case("a correction", (BOX, POSITIVE), 24),
+    Case("corrections one after the other", (BOX, POSITIVE, NEGATIVE, MASK_CORRECTION), 24),
+    Case("a correction between keyframes", (MASK, LATER_MASK, BOX_CORRECTION), 24),
+    Case("a correction of a short clip", (CLICK, BOX_CORRECTION), 10),
     Case("clip of 7 frames", (MASK,), 7),
     Case("clip of 15 frames", (BOX, LATE_OBJECT), 15),
     Case("clip of 1 frame", (MASK,), 1),
 ]
-EVERYTHING = Case("click, later mask, late object", (CLICK, LATER_MASK, LATE_OBJECT), 22)
+EVERYTHING = Case(
+    "click, later mask, late object, correction", (CLICK, LATER_MASK, LATE_OBJECT, POSITIVE), 22
+)
 ARCHITECTURES = [
     f"{version}/{version}_hiera_{size}.yaml"
     for version in ("sam2", "sam2.1")
@@ -100,7 +110,7 @@ def official_runs(model: SAM2Base, architecture: str, case: Case) -> dict[tuple[
 def one_step(engine: Engine, frame: Frame, before: ObjectState, case: Case) -> torch.Tensor:
     """Return the logits of one step from a given past, which stays as it is."""
     state = VideoState(min(case.num_frames, 16), frame.index, {1: copy.deepcopy(before)})
-    return logits_of(engine, step(engine, state, frame).heads[0])
+    return logits_of(engine, track(engine, state, frame).heads[0])
 
 
 def _run_iou(ours: Logits, theirs: Mapping[tuple[int, int], OfficialFrame], object_id: int) -> float:

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from pipeline.engine.engine import Engine, EngineConfig, Precision
+from pipeline.engine.config import EngineConfig, Precision
+from pipeline.engine.engine import Engine
 from pipeline.engine.frame_step import FrameOutput
 from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.network import Network
@@ -67,28 +68,35 @@ def random_model(architecture: str, image_size_px: int):
 
 
 def condition(engine: Engine, state: VideoState, frames: Sequence[Frame], prompts, masks) -> None:
-    """Give the engine all prompts, each on its frame."""
+    """Give the engine all prompts that are no corrections, each on its frame."""
     for prompt in prompts:
-        dense = masks.get(prompt)
-        model_prompt = (
-            point_prompt(prompt, SIZE_HW, engine.image_size_px)
-            if dense is None
-            else dense_prompt(dense, engine.image_size_px)
-        )
-        (features,) = engine.encode([frames[prompt.frame_index]])
-        engine.condition(state, prompt.object_id, features, model_prompt)
+        if not prompt.is_correction:
+            (features,) = engine.encode([frames[prompt.frame_index]])
+            engine.condition(state, prompt.object_id, features, model_prompt(engine, prompt, masks))
 
 
-def step(engine: Engine, state: VideoState, frame: Frame) -> FrameOutput:
-    """Track one video through one frame."""
-    return engine.step([(state, engine.encode([frame])[0])])[0]
+def model_prompt(engine: Engine, prompt: Prompt, masks):
+    """Return a prompt as the engine takes it; those in `masks` as that (height, width) bool mask."""
+    if prompt in masks:
+        return dense_prompt(masks[prompt], engine.image_size_px)
+    return point_prompt(prompt, SIZE_HW, engine.image_size_px)
+
+
+def track(engine: Engine, state: VideoState, frame: Frame, prompts=(), masks=None) -> FrameOutput:
+    """Track one video through one frame, with the corrections that fall on it."""
+    (features,) = engine.encode([frame])
+    for prompt in prompts:
+        if prompt.is_correction and prompt.frame_index == frame.index:
+            engine.correct(state, prompt.object_id, features, model_prompt(engine, prompt, masks or {}))
+    return engine.step([(state, features)])[0]
 
 
 def propagate(engine: Engine, frames: Sequence[Frame], prompts: Sequence[Prompt], masks=None):
     """Run all frames and return (masks of each frame, video-size logits by object and frame)."""
     state = VideoState(num_frames=min(len(frames), 16))
     condition(engine, state, frames, prompts, masks or {})
-    outputs = [step(engine, state, frame) for frame in frames[min(p.frame_index for p in prompts) :]]
+    start = min(p.frame_index for p in prompts)
+    outputs = [track(engine, state, frame, prompts, masks) for frame in frames[start:]]
     logits = {
         (object_id, output.frame_index): logits_of(engine, head)
         for output in outputs

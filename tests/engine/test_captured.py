@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch.utils._pytree import tree_leaves
 
 from pipeline.engine import engine, memory_attention
-from pipeline.engine.engine import DeviceChoice, Engine, EngineConfig
+from pipeline.engine.config import DeviceChoice, EngineConfig
+from pipeline.engine.engine import Engine
 from pipeline.engine.lanes import Lane, look_back
 from pipeline.engine.state import VideoState
 from pipeline.engine.tracking import LaneTensors, track

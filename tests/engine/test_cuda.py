@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from pipeline.engine.engine import DeviceChoice, Precision
+from pipeline.engine.config import DeviceChoice, Precision
 from pipeline.engine.run_lengths import run_lengths
 from pipeline.engine.shared_engine import SharedEngine
 from pipeline.outputs.rle import decode_masks

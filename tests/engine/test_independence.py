@@ -6,7 +6,7 @@ import torch
 from pipeline.engine.state import VideoState
 from pipeline.outputs.rle import decode_masks
 from pipeline.records import Prompt, Rle
-from tests.engine.scenes import SIZE_HW, condition, disc, engine_of, nano_model, propagate, scene, step
+from tests.engine.scenes import SIZE_HW, condition, disc, engine_of, nano_model, propagate, scene, track
 
 FRAMES = 24
 DISC = Prompt(1, 0, mask=Rle(SIZE_HW, b""))
@@ -59,12 +59,12 @@ def test_storing_and_loading_the_state_changes_no_mask(model, frames, together, 
     engine = engine_of(model)
     state = VideoState(num_frames=16)
     condition(engine, state, frames, PROMPTS, MASKS)
-    masks = [engine.masks(step(engine, state, frame)).rles for frame in frames[:stop_after]]
+    masks = [engine.masks(track(engine, state, frame)).rles for frame in frames[:stop_after]]
     stored = {name: tensor.clone() for name, tensor in state.to_tensors().items()}
 
     restored = VideoState.from_tensors(stored, torch.device("cpu"))
     assert restored.next_frame == stop_after
-    masks += [engine.masks(step(engine, restored, f)).rles for f in frames[restored.next_frame :]]
+    masks += [engine.masks(track(engine, restored, f)).rles for f in frames[restored.next_frame :]]
 
     assert all(ours == r.rles for ours, r in zip(masks, together[0], strict=True))
 
@@ -75,7 +75,7 @@ def test_the_state_stops_growing_with_the_video(model):
     condition(engine, state, frames, [DISC, SQUARE], MASKS)
     sizes = []
     for frame in frames:
-        step(engine, state, frame)
+        track(engine, state, frame)
         sizes.append(sum(t.numel() * t.element_size() for t in state.to_tensors().values()))
     assert sizes[5] < sizes[20]  # it fills up at first
     assert len(set(sizes[20:])) == 1

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.engine.engine import Precision
+from pipeline.engine.config import Precision
 from pipeline.engine.lanes import Lane, look_back, padded_size
 from pipeline.engine.state import ConditioningFrame, ObjectState, VideoState
 from pipeline.engine.tracking import LaneTensors, track

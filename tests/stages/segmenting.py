@@ -4,7 +4,7 @@ import uuid
 
 import pyarrow.parquet as pq
 
-from pipeline.engine.engine import EngineConfig, Precision
+from pipeline.engine.config import EngineConfig, Precision
 from pipeline.outputs.checkpoints import CheckpointConfig
 from pipeline.records import Attempt, Prompt
 from pipeline.stages.segment import SegmentStage

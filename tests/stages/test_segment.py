@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.engine.engine import Precision
+from pipeline.engine.config import Precision
 from pipeline.errors import PromptInvalid, RunInUse, Stopped, WeightsError
 from pipeline.inputs.frames import FramesConfig, open_frames
 from pipeline.inputs.resize import to_model_input
