@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from jobs.edge import run_job
-from pipeline.engine.config import EngineConfig
+from pipeline.engine.config import EngineConfig, TrackingConfig
 from pipeline.errors import StorageError
 from pipeline.inputs.frames import FramesConfig
 from pipeline.inputs.manifest import ManifestConfig
@@ -51,6 +51,7 @@ class JobConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     smaller_model: ModelConfig | None = None  # for shards that `model` has no memory for, even alone
     engine: EngineConfig = field(default_factory=EngineConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
     source: SourceConfig = field(default_factory=SourceConfig)
     frames: FramesConfig = field(default_factory=FramesConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
@@ -68,13 +69,14 @@ class JobConfig:
     def segment(self) -> SegmentConfig:
         """What of it the workers need."""
         return SegmentConfig(
-            self.model,
-            self.engine,
-            self.source,
-            self.frames,
-            self.checkpoint,
-            self.storage,
-            self.smaller_model,
+            model=self.model,
+            engine=self.engine,
+            tracking=self.tracking,
+            source=self.source,
+            frames=self.frames,
+            checkpoint=self.checkpoint,
+            storage=self.storage,
+            smaller_model=self.smaller_model,
         )
 
 

@@ -62,6 +62,20 @@ class EngineConfig:
             )
 
 
+@dataclass
+class TrackingConfig:
+    """What an object's masks are carried along by; the defaults are SAM 2's own."""
+
+    max_conditioning_frames: int | None = None  # prompted ones that a frame looks at, the closest; None: all
+
+    def __post_init__(self):
+        if self.max_conditioning_frames is not None and self.max_conditioning_frames < 2:
+            raise ValueError(
+                "tracking.max_conditioning_frames must be 2 or more, or null for all, "
+                f"got {self.max_conditioning_frames}"
+            )
+
+
 def choose_device(choice: DeviceChoice) -> torch.device:
     """Return the device asked for; `auto` is CUDA where there is one, otherwise the CPU.
 

@@ -20,7 +20,7 @@ import torch
 from sam2.modeling.sam2_base import SAM2Base
 
 from pipeline.engine.captured import Captured
-from pipeline.engine.config import DTYPE, EngineConfig, choose_device
+from pipeline.engine.config import DTYPE, EngineConfig, TrackingConfig, choose_device
 from pipeline.engine.cpu_tuning import keep_freed_memory, tune_thread
 from pipeline.engine.features import FrameFeatures, encode_frames
 from pipeline.engine.frame_step import Found, FrameOutput, FrameStep
@@ -43,9 +43,9 @@ from pipeline.records import Frame, FrameMasks
 class Engine:
     """One SAM 2 model on one device."""
 
-    def __init__(self, model: SAM2Base, config: EngineConfig):
+    def __init__(self, model: SAM2Base, config: EngineConfig, tracking: TrackingConfig | None = None):
         """Take a copy of `model`, which is left as it is."""
-        self.config = config
+        self.config, self.tracking = config, tracking or TrackingConfig()
         self.device = choose_device(config.device)
         if config.capture and self.device.type != "cuda":
             raise UsageError(f"engine.capture=true needs a CUDA device, got {self.device.type}")
@@ -152,7 +152,7 @@ class Engine:
             return
         bank = state.objects[object_id]
         lane = Lane(bank, features, state.num_frames)
-        past = look_back(bank, features.frame_index, state.num_frames, self.config.memory_frames)
+        past = look_back(bank, features.frame_index, state.num_frames, *self._looked_at)
         tensors = LaneTensors.of([lane], [past], 1)
         recalled = self.network.recall(tensors.shared, self.network.look_back(*tensors[1:]))
         found = self._clean(self.network.decode(tensors.shared, recalled).mask_logits)
@@ -184,7 +184,7 @@ class Engine:
         Nothing is remembered here: where a part of the lanes fails, all may be tracked again.
         """
         found: dict[int, Found] = {}
-        for batch in batches(lanes, self.config.lanes_at_once, self.config.memory_frames):
+        for batch in batches(lanes, self.config.lanes_at_once, *self._looked_at):
             members = [lanes[i] for i, _ in batch]
             tensors = LaneTensors.of(members, [past for _, past in batch], self._padded(len(batch)))
             out, memories = self._track(*tensors.shared, *tensors[1:])
@@ -217,6 +217,11 @@ class Engine:
             return torch.zeros(0, *output.video_size_hw, dtype=torch.bool)
         logits = self._clean(torch.stack([head.mask_logits for head in output.heads]))
         return to_video_masks(logits, output.video_size_hw, self.config.non_overlap)
+
+    @property
+    def _looked_at(self) -> tuple[int, int | None]:
+        """How many of the last frames a frame looks at, and how many conditioning ones."""
+        return self.config.memory_frames, self.tracking.max_conditioning_frames
 
     def _padded(self, lanes: int) -> int:
         return padded_size(lanes, self.config.lanes_at_once) if self.config.capture else lanes

@@ -36,34 +36,68 @@ class LookBack(NamedTuple):
 
 
 def look_back(
-    bank: ObjectState, frame_index: int, num_frames: int, memory_frames: int = MEMORY_SPAN_FRAMES
+    bank: ObjectState,
+    frame_index: int,
+    num_frames: int,
+    memory_frames: int = MEMORY_SPAN_FRAMES,
+    max_conditioning: int | None = None,
 ) -> LookBack:
     """Return what an object looks back at from a frame.
 
     A memory's row is its age less one; conditioning frames, of any age, have the last row. A gap, left by
-    a conditioning frame among the last ones, is skipped and not filled by an older frame. Fewer memories
-    than the official number, the last `memory_frames` alone, cost less and change masks.
+    a conditioning frame among the last ones, is skipped and not filled by an older frame, unless that one is
+    not among those chosen: then it is looked at like any other. Fewer memories than the official number, the
+    last `memory_frames` alone, cost less and change masks.
     """
     conditioning = bank.conditioning
-    recent = [age for age in range(memory_frames, 0, -1) if frame_index - age in bank.memories]
+    chosen = closest(list(conditioning), frame_index, max_conditioning)
+    others = conditioning.keys() - set(chosen)
+    memories = bank.memories | {t: conditioning[t].memory for t in others}
+    pointers = bank.pointers | {t: conditioning[t].pointer for t in others}
+    recent = [age for age in range(memory_frames, 0, -1) if frame_index - age in memories]
     span = min(num_frames, POINTER_SPAN_FRAMES) - 1
-    past = [t for t in conditioning if t <= frame_index]
-    pointer_ages = [age for age in range(1, span + 1) if frame_index - age in bank.pointers]
+    past = [t for t in chosen if t <= frame_index]
+    pointer_ages = [age for age in range(1, span + 1) if frame_index - age in pointers]
     return LookBack(
-        [frame.memory for frame in conditioning.values()] + [bank.memories[frame_index - a] for a in recent],
-        [MEMORY_SPAN_FRAMES] * len(conditioning) + [age - 1 for age in recent],
-        [conditioning[t].pointer for t in past] + [bank.pointers[frame_index - a] for a in pointer_ages],
+        [conditioning[t].memory for t in chosen] + [memories[frame_index - a] for a in recent],
+        [MEMORY_SPAN_FRAMES] * len(chosen) + [age - 1 for age in recent],
+        [conditioning[t].pointer for t in past] + [pointers[frame_index - a] for a in pointer_ages],
         [age / max(span, 1) for age in [frame_index - t for t in past] + pointer_ages],
     )
 
 
+def closest(conditioning: Sequence[int], frame_index: int, limit: int | None) -> list[int]:
+    """Return the conditioning frames that a frame looks at, in the official order; None is no limit.
+
+    The last one before it, the first one from it on, and those next in distance
+    (`sam2_utils.py`, `select_closest_cond_frames`).
+
+    >>> closest([0, 10, 20, 30, 40], 22, limit=3)
+    [20, 30, 10]
+    """
+    if limit is None or len(conditioning) <= limit:
+        return list(conditioning)
+    before, after = (
+        [t for t in conditioning if t < frame_index],
+        [t for t in conditioning if t >= frame_index],
+    )
+    nearest = [*([max(before)] if before else []), *([min(after)] if after else [])]
+    rest = sorted((t for t in conditioning if t not in nearest), key=lambda t: abs(t - frame_index))
+    return nearest + rest[: limit - len(nearest)]
+
+
 def batches(
-    lanes: Sequence[Lane], at_once: int, memory_frames: int = MEMORY_SPAN_FRAMES
+    lanes: Sequence[Lane],
+    at_once: int,
+    memory_frames: int = MEMORY_SPAN_FRAMES,
+    max_conditioning: int | None = None,
 ) -> list[list[tuple[int, LookBack]]]:
     """Return batches of at most `at_once` lanes, by index, that look back at equally many."""
     alike: dict[tuple[int, int], list[tuple[int, LookBack]]] = defaultdict(list)
     for i, lane in enumerate(lanes):
-        past = look_back(lane.bank, lane.features.frame_index, lane.num_frames, memory_frames)
+        past = look_back(
+            lane.bank, lane.features.frame_index, lane.num_frames, memory_frames, max_conditioning
+        )
         alike[len(past.memories), len(past.pointers)].append((i, past))
     return [
         group[start : start + at_once] for group in alike.values() for start in range(0, len(group), at_once)

@@ -264,7 +264,7 @@ class SegmentStage:
 
 def _make_engine(config: SegmentConfig, weights: Path) -> Engine:
     model = build_model(config.model.architecture, read_weights(weights), config.model.image_size_px)
-    return Engine(model, config.engine)
+    return Engine(model, config.engine, config.tracking)
 
 
 def _model_prompt(

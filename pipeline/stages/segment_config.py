@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pipeline.engine.config import EngineConfig
+from pipeline.engine.config import EngineConfig, TrackingConfig
 from pipeline.inputs.frames import FramesConfig
 from pipeline.inputs.source import SourceConfig
 from pipeline.outputs.checkpoints import CheckpointConfig
@@ -16,6 +16,7 @@ class SegmentConfig:
 
     model: ModelConfig = field(default_factory=ModelConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
     source: SourceConfig = field(default_factory=SourceConfig)
     frames: FramesConfig = field(default_factory=FramesConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
@@ -33,4 +34,14 @@ class SegmentConfig:
             "engine.memory_frames": self.engine.memory_frames,
             "engine.non_overlap": self.engine.non_overlap,
             "frames.max_width_px": self.frames.max_width_px,
+            **self._tracking(),
+        }
+
+    def _tracking(self) -> dict[str, object]:
+        """Return what differs from SAM 2's own way; a run without it has no such keys."""
+        default = TrackingConfig()
+        return {
+            f"tracking.{name}": value
+            for name, value in vars(self.tracking).items()
+            if value != getattr(default, name)
         }

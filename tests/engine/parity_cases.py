@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from sam2.modeling.sam2_base import SAM2Base
 
+from pipeline.engine.config import TrackingConfig
 from pipeline.engine.engine import Engine
 from pipeline.engine.state import ObjectState, VideoState
 from pipeline.records import Frame, Prompt, Rle
@@ -27,6 +28,7 @@ POSITIVE = Prompt(1, 10, points_xy=((50, 30),), point_labels=(1,), is_correction
 NEGATIVE = Prompt(1, 14, points_xy=((58, 30), (92, 60)), point_labels=(1, 0), is_correction=True)
 BOX_CORRECTION = Prompt(1, 8, box_xyxy=(32, 16, 60, 44), is_correction=True)
 MASK_CORRECTION = Prompt(1, 17, mask=Rle(SIZE_HW, b"17"), is_correction=True)
+FIVE = (BOX, *(Prompt(1, t, box_xyxy=(16 + 2 * t, 16, 44 + 2 * t, 44)) for t in (3, 8, 13, 20)))
 MASKS = {MASK: disc(0), LATER_MASK: disc(12), MASK_CORRECTION: disc(17)}
 
 
@@ -36,6 +38,7 @@ class Case(NamedTuple):
     name: str
     prompts: tuple[Prompt, ...]
     num_frames: int
+    max_conditioning: int | None = None
 
 
 NANO_CASES = [
@@ -51,6 +54,8 @@ NANO_CASES = [
     Case("corrections one after the other", (BOX, POSITIVE, NEGATIVE, MASK_CORRECTION), 24),
     Case("a correction between keyframes", (MASK, LATER_MASK, BOX_CORRECTION), 24),
     Case("a correction of a short clip", (CLICK, BOX_CORRECTION), 10),
+    Case("the closest two of five conditioning frames", FIVE, 24, 2),
+    Case("the closest three, one of them a correction", (*FIVE, POSITIVE), 24, 3),
     Case("clip of 7 frames", (MASK,), 7),
     Case("clip of 15 frames", (BOX, LATE_OBJECT), 15),
     Case("clip of 1 frame", (MASK,), 1),
@@ -79,7 +84,8 @@ def compare(model: SAM2Base, architecture: str, case: Case) -> Agreement:
     Both keep memories in bf16, where the last bit of a sum now and then decides a rounding. So pasts drift
     apart, however exact each step is: steps are compared from the official past, whole runs by their masks.
     """
-    frames, engine = scene(case.num_frames, model.image_size), engine_of(model)
+    frames = scene(case.num_frames, model.image_size)
+    engine = engine_of(model, tracking=TrackingConfig(case.max_conditioning))
     _, ours = propagate(engine, frames, case.prompts, MASKS)
     theirs = official_runs(model, architecture, case)
     assert ours.keys() == theirs.keys()
@@ -98,6 +104,7 @@ def compare(model: SAM2Base, architecture: str, case: Case) -> Agreement:
 def official_runs(model: SAM2Base, architecture: str, case: Case) -> dict[tuple[int, int], OfficialFrame]:
     """Return what the official predictor finds, by object and frame, each object alone."""
     predictor, frames = official_predictor(model, architecture), scene(case.num_frames, model.image_size)
+    predictor.max_cond_frames_in_attn = case.max_conditioning or -1
     return {
         (object_id, t): found
         for object_id in {p.object_id for p in case.prompts}

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from pipeline.engine.config import EngineConfig, Precision
+from pipeline.engine.config import EngineConfig, Precision, TrackingConfig
 from pipeline.engine.engine import Engine
 from pipeline.engine.frame_step import FrameOutput
 from pipeline.engine.mask_decoder import HeadOutput
@@ -110,8 +110,8 @@ def logits_of(engine: Engine, head: HeadOutput) -> torch.Tensor:
     return video_logits(engine._clean(head.mask_logits[None]), SIZE_HW, False)[0, 0]
 
 
-def engine_of(model, **config) -> Engine:
-    return Engine(model, EngineConfig(**{**FP32, **config}))
+def engine_of(model, tracking: TrackingConfig | None = None, **config) -> Engine:
+    return Engine(model, EngineConfig(**{**FP32, **config}), tracking)
 
 
 def exact_engine(model) -> Engine:
