@@ -25,6 +25,9 @@ DONE, WRONG_USAGE, SHARDS_QUARANTINED, STORAGE_OR_CLUSTER_GONE, STOPPED = 0, 1, 
 # The same command goes on when it is back.
 GONE = (StorageError, InputUnavailable, ClusterError, DeviceFailed)
 
+# Of a path that was given: waiting does not help.
+WRONG_PLACE = (NotADirectoryError, IsADirectoryError, PermissionError)
+
 Config = TypeVar("Config")
 
 
@@ -38,7 +41,8 @@ def run_job(config_name: str, schema: type[Config], main: Callable[[Config], int
     def entry(composed: DictConfig) -> None:
         _end_in_order_by(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-        logging.getLogger("botocore").setLevel(logging.WARNING)
+        for name in ("botocore", "aiobotocore"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         sys.exit(_guarded(composed, schema, main))
 
     if {"-h", "--help"} & set(sys.argv[1:]):
@@ -88,6 +92,11 @@ def to_dataclass(composed: DictConfig, schema: type[Config]) -> Config:
     return checked
 
 
+def _gone() -> int:
+    print("the same command goes on from what is stored, when it is back", file=sys.stderr)
+    return STORAGE_OR_CLUSTER_GONE
+
+
 def _guarded(composed: DictConfig, schema: type[Config], main: Callable[[Config], int]) -> int:
     if missing := OmegaConf.missing_keys(composed):
         settings = " ".join(f"{key}=..." for key in sorted(missing))
@@ -102,9 +111,9 @@ def _guarded(composed: DictConfig, schema: type[Config], main: Callable[[Config]
         return main(config)
     except PipelineError as error:
         print(without_secrets(f"{type(error).__name__}: {error}"), file=sys.stderr)
-        return STORAGE_OR_CLUSTER_GONE if isinstance(error, GONE) else WRONG_USAGE
+        return _gone() if isinstance(error, GONE) else WRONG_USAGE
     except OSError as error:
         print(without_secrets(f"storage: {error}"), file=sys.stderr)
-        return STORAGE_OR_CLUSTER_GONE
+        return WRONG_USAGE if isinstance(error, WRONG_PLACE) else _gone()
     except KeyboardInterrupt:
         return STOPPED

@@ -51,7 +51,8 @@ def main(config: RenderJob) -> int:
             except PipelineError as error:
                 failed += 1
                 log.error("video %s has no overlay: %s: %s", task.video_id, type(error).__name__, error)
-    log.info("%d of %d overlays are in %s", len(tasks) - failed, len(tasks), config.out or store.root)
+    place = config.out or f"{store.root}/overlays"
+    log.info("%d of %d overlays are in %s", len(tasks) - failed, len(tasks), place)
     return SHARDS_QUARANTINED if failed else DONE
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
+from itertools import islice
 from typing import Any
 
 from jobs.edge import run_job
@@ -20,7 +21,7 @@ from pipeline.outputs.checkpoints import CheckpointConfig, last_stored_frame
 from pipeline.records import Shard, ShardReport, ShardStatus
 from pipeline.runners.config import RunnerChoice, RunnerConfig
 from pipeline.runners.local import run_local
-from pipeline.runners.progress import Progress
+from pipeline.runners.progress import MAX_QUARANTINED_SHOWN, Progress
 from pipeline.runners.ray import run_on_ray
 from pipeline.stages.model import ModelConfig
 from pipeline.stages.plan import PlanConfig, make_plan
@@ -32,7 +33,7 @@ from pipeline.storage.store import StorageConfig
 from pipeline.storage.uris import shown, without_secrets
 from pipeline.work.attempts import RetryConfig, exit_code
 from pipeline.work.commits import OnChange, finished
-from pipeline.work.epochs import DriverConfig, claim, refuse_careless_store, reigning
+from pipeline.work.epochs import DriverConfig, claim, refuse_careless_store, refuse_foreign_folder, reigning
 from pipeline.work.fingerprints import digest_of
 from pipeline.work.ledger import Ledger
 from pipeline.work.quarantine import give_up, given_up
@@ -82,9 +83,12 @@ class JobConfig:
 
 def main(config: JobConfig) -> int:
     """Do what is not done yet, and return the exit code."""
-    shards = make_plan(config.manifest, config.check, config.plan, config.segment)
+    # First, since looking at all videos takes a while.
     run = RunFolder.of(config.run, config.storage)
+    logger.info("run folder: %s", run.root)
     refuse_careless_store(run, config.storage)
+    refuse_foreign_folder(run)
+    shards = make_plan(config.manifest, config.check, config.plan, config.segment)
     epoch = claim(run, config.driver)
     with reigning(run, epoch, config.driver):
         return _run(config, run, shards, epoch.number)
@@ -99,7 +103,7 @@ def _run(config: JobConfig, run: RunFolder, shards: Sequence[Shard], epoch: int)
         "%d shards: %d done before, %d quarantined before, %d to do",
         *(len(shards), len(done), len(quarantined), len(open_shards)),
     )
-    for record in run.read_all("quarantine"):
+    for record in islice(run.read_all("quarantine"), MAX_QUARANTINED_SHOWN):
         logger.info("quarantined before: %s, %s", record["shard_id"], record["problem"]["message"])
     ledger = Ledger(run, config.retry, epoch, open_shards)
     write_videos(run, shards)  # for those who look at the run while it goes on
@@ -117,6 +121,12 @@ def _run(config: JobConfig, run: RunFolder, shards: Sequence[Shard], epoch: int)
         raise
     _summarize(run, shards, epoch)
     logger.info("masks: %s/masks; one row a video: %s/%s", run.root, run.root, run.videos)
+    if quarantined:
+        logger.info(
+            "%d of %d shards are quarantined (%g of them are allowed to be, retry.max_failed_fraction); "
+            "%s/quarantine says why, and retry_quarantined=true tries them again",
+            *(len(quarantined), len(shards), config.retry.max_failed_fraction, run.root),
+        )
     return exit_code(len(quarantined), len(shards), config.retry)
 
 

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pipeline.errors import DecodeCorrupt, InputMissing, InputTooLarge, InputUnavailable, ManifestError
-from pipeline.inputs.manifest_checks import PromptRow, by_video, contradictions, misfits, parse_row
+from pipeline.inputs.manifest_checks import (
+    PromptRow,
+    by_video,
+    contradictions,
+    misfits,
+    parse_row,
+    too_many_objects,
+)
 from pipeline.inputs.manifest_table import Fault, base_of, read_rows, resolved
 from pipeline.inputs.probe import VideoFacts
 from pipeline.inputs.probe_process import look_from_afar
@@ -28,9 +35,10 @@ class ManifestConfig:
     probe_threads: int = 4
     probe_seconds: float = 1800.0  # for looking at one video: one that hangs its decoder is unreadable
     max_faults_shown: int = 1000
+    max_objects: int = 1000  # of one video
 
     def __post_init__(self):
-        for name in ("probe_threads", "max_faults_shown"):
+        for name in ("probe_threads", "max_faults_shown", "max_objects"):
             if getattr(self, name) < 1:
                 raise ValueError(f"check.{name} must be 1 or more, got {getattr(self, name)}")
         if self.probe_seconds <= 0:
@@ -69,6 +77,7 @@ def load_manifest(uri: str, config: ManifestConfig, source: SourceConfig) -> lis
         looked_at = list(pool.map(lambda video: _look_at(video, config, source), videos))
     faults += [fault for _, row_faults in parsed for fault in row_faults]
     faults += contradictions(prompts)
+    faults += too_many_objects(prompts, config.max_objects)
     faults += [fault for _, video_faults in looked_at for fault in video_faults]
     if faults:
         raise ManifestError(report(faults, config.max_faults_shown))

@@ -86,6 +86,18 @@ def _is_before(correction: Prompt, keyframe: Prompt) -> bool:
     return False
 
 
+def too_many_objects(rows: list[PromptRow], most: int) -> Iterator[Fault]:
+    """Yield the first row of each video that passes the limit on objects."""
+    seen: dict[str, set[int]] = defaultdict(set)
+    for row in rows:
+        objects = seen[row.video_id]
+        if len(objects) == most and row.draft.object_id not in objects:
+            yield row.row.fault(
+                "object_id", f"more than {most} objects of a video", "check.max_objects of them"
+            )
+        objects.add(row.draft.object_id)
+
+
 def misfits(row: PromptRow, facts: VideoFacts) -> Iterator[Fault]:
     """Yield what in a prompt does not fit its video."""
     height, width = facts.size_hw

@@ -154,14 +154,15 @@ class SegmentStage:
             state.num_frames = visit_prompted_frames(
                 told(frames, on_frames),
                 shard.keyframes,
-                lambda frame, prompts: self._condition(state, frame, prompts),
+                lambda frame, prompts: self._condition(state, frame, prompts, on_frames),
             )
         state.next_frame = state.first_frame
         return Begun(state, state.first_frame, self._span_log(shard, workspace, {}, state.first_frame))
 
-    def _condition(self, state: VideoState, frame: Frame, prompts: list[Prompt]) -> None:
+    def _condition(self, state: VideoState, frame: Frame, prompts: list[Prompt], on_frames: OnFrames) -> None:
         (features,) = self.engine.encode([frame])
         for prompt in prompts:
+            on_frames(None)
             model_prompt = _model_prompt(prompt, frame.video_size_hw, self.engine.image_size_px)
             self.engine.condition(state, prompt.object_id, features, model_prompt)
 

@@ -35,6 +35,10 @@ def complete_or_absent(path: Path) -> Iterator[Path]:
         partial.replace(path)
         reach("after rename")
         sync_folder(path.parent)
+    except OSError as error:
+        if error.filename is None:  # a full disk does not say which
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

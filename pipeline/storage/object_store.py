@@ -6,6 +6,8 @@ that may not by itself, `create`, knows its own data when it finds it.
 """
 
 import hashlib
+import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -20,20 +22,34 @@ from obstore.exceptions import (
     BaseError,
     GenericError,
     NotFoundError,
+    PermissionDeniedError,
     PreconditionError,
+    UnauthenticatedError,
 )
 from obstore.store import GCSStore, S3Store
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
-from pipeline.errors import StorageError
+from pipeline.errors import StorageError, UsageError
 from pipeline.failpoints import reach
 from pipeline.storage.files import complete_or_absent
 from pipeline.storage.temporary import temporary_folder
 
 BLOCK_BYTES = 8 << 20
 SCHEMES = {"s3": S3Store, "gs": GCSStore}
+KEYS = {  # where they are looked for
+    "s3": "AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, AWS_PROFILE, this machine's role; AWS_ENDPOINT_URL",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS, gcloud's own, or this machine's service account",
+}
 # A request that fails at once is repeated by obstore for so long; then it is a fault of its own.
-INNER_RETRIES, INNER_SECONDS, LONGEST_PAUSE_SECONDS = 4, 20, 10
+INNER_RETRIES, INNER_SECONDS, LONGEST_PAUSE_SECONDS = 2, 5, 10
+
+logger = logging.getLogger(__name__)
 
 
 class ObjectStore:
@@ -46,9 +62,13 @@ class ObjectStore:
         """
         parts = urlsplit(uri)
         if parts.scheme not in SCHEMES:
-            raise StorageError(
+            raise UsageError(
                 f"run={parts.scheme}://...: expected a path, or a URI that begins with "
                 f"{', '.join(f'{scheme}://' for scheme in SCHEMES)}"
+            )
+        if not parts.netloc:
+            raise UsageError(
+                f"run={parts.scheme}://: expected a bucket, as in {parts.scheme}://bucket/runs/first"
             )
         self.root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
         self._store = _open(self.root, connect_seconds, silent_seconds)
@@ -56,6 +76,7 @@ class ObjectStore:
             retry=retry_if_exception_type(GenericError),
             wait=wait_random_exponential(multiplier=0.2, max=LONGEST_PAUSE_SECONDS),
             stop=stop_after_delay(retry_seconds),
+            before_sleep=self._tell,
             reraise=True,
         )
 
@@ -138,8 +159,19 @@ class ObjectStore:
             raise FileNotFoundError(f"{self.root}/{name}: not there") from error
         except (AlreadyExistsError, PreconditionError) as error:
             raise FileExistsError(f"{self.root}/{name}: there already") from error
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise StorageError(
+                f"{self.root}/{name}: refused ({_code(error)}); check the keys, the endpoint and what they "
+                f"allow: {KEYS[urlsplit(self.root).scheme]}"
+            ) from error
         except BaseError as error:
             raise StorageError(f"{self.root}/{name}: {_in_one_line(error)}") from error
+
+    def _tell(self, state: RetryCallState) -> None:
+        """Say that the store is waited for; the reason first, without the client's own details."""
+        error = state.outcome and state.outcome.exception()
+        what = _in_one_line(error).partition(": ")[2][:200] if error else ""
+        logger.warning("%s does not answer as it should, trying again: %s", self.root, what)
 
 
 def _open(root: str, connect_seconds: float, silent_seconds: float) -> Any:
@@ -174,10 +206,17 @@ def _credentials(scheme: str) -> dict[str, Any]:
         return {}
     try:
         return {"credential_provider": Boto3CredentialProvider()}
-    except ValueError:  # it found none: obstore looks in other places
-        return {}
+    except ValueError:
+        # It has looked everywhere; obstore would ask a server that is not there, for minutes.
+        raise UsageError(f"no credentials for S3: {KEYS['s3']}") from None
 
 
-def _in_one_line(error: Exception) -> str:
+def _code(error: BaseException) -> str:
+    """Return the store's own word for a refusal."""
+    code = re.search(r"<Code>(\w+)</Code>", str(error))
+    return code[1] if code else type(error).__name__
+
+
+def _in_one_line(error: BaseException) -> str:
     """Return what happened, without the trail of Rust's own names that obstore appends."""
     return " ".join(str(error).partition("Debug source:")[0].split())

@@ -1,10 +1,12 @@
 """Named objects under one root, on a disk or in an object store: each is complete or absent."""
 
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.errors import UsageError
 from pipeline.storage.local_store import LocalStore
 from pipeline.storage.object_store import ObjectStore
 
@@ -87,8 +89,12 @@ def open_store(uri: str, config: StorageConfig) -> Store:
     """Return the store at a path or at a URI: `file://`, `s3://` or `gs://`.
 
     Raises:
-        StorageError: It is none of these, or its settings are wrong.
+        UsageError: It is none of these, or there are no credentials for it.
+        StorageError: Its settings are wrong.
     """
+    if re.match(r"\w{2,}:/(?!/)", uri):
+        likely = uri.replace(":/", "://", 1)
+        raise UsageError(f"run={uri}: neither a path nor a URI; did you mean {likely}?")
     if "://" not in uri or uri.startswith("file://"):
         return LocalStore(Path(uri.removeprefix("file://")).expanduser().resolve())
     return ObjectStore(uri, config.connect_seconds, config.silent_seconds, config.retry_seconds)

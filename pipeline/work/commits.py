@@ -137,7 +137,7 @@ def finished(
     if problems and on_change is OnChange.fail:
         raise FingerprintChanged(_refusal(run, problems))
     for problem in problems:
-        logger.info("computed again: %s", problem)
+        logger.info("changed: %s", problem)
     forgotten = [marker for marker in markers if changed[marker.shard_id]]
     for marker in forgotten:
         _forget(run, marker, planned.get(marker.shard_id), keep_unchanged)

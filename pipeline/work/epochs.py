@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.errors import RunInUse, StorageError
+from pipeline.errors import RunInUse, StorageError, UsageError
 from pipeline.storage.store import StorageConfig
 from pipeline.work.run_folder import RunFolder, as_json
 
@@ -66,13 +66,28 @@ def refuse_careless_store(run: RunFolder, config: StorageConfig) -> None:
     if config.single_writer:
         return
     probe = f"_run/probe-{uuid.uuid4().hex}"
-    first, second = run.store.create(probe, b"first"), run.store.create(probe, b"second")
+    try:
+        first, second = run.store.create(probe, b"first"), run.store.create(probe, b"second")
+    except FileNotFoundError:
+        raise UsageError(f"{run.root}: there is no such bucket") from None
     run.store.remove(probe)
     if not first or second:
         raise StorageError(
             f"{run.root}: this store ignores the condition of a write (If-None-Match), so two workers cut "
             "off from each other could both commit a shard. Use another store, or, if only one driver on one "
             "cluster ever writes to this run, say so: storage.single_writer=true"
+        )
+
+
+def refuse_foreign_folder(run: RunFolder) -> None:
+    """Refuse to clean up in a folder that no driver has ever worked on.
+
+    Raises:
+        UsageError: It has masks all the same.
+    """
+    if newest_epoch(run) is None and (found := run.store.sizes("masks")):
+        raise UsageError(
+            f"{run.root}: holds {next(iter(found))}, which no run has made here; give an empty folder"
         )
 
 
@@ -133,7 +148,7 @@ def _beat(
                 signal.pthread_kill(threading.main_thread().ident or 0, number)
                 return
         except (StorageError, OSError) as error:
-            logger.warning("the run folder does not take this driver's beat: %s", error)
+            logger.warning("storage does not take the sign that this driver lives: %s", error)
         beats += 1
         over.wait(config.beat_seconds)
 

@@ -25,7 +25,7 @@ class RunFolder:
         """Return the run folder at a path or URI.
 
         Raises:
-            StorageError: There is no store for such a URI.
+            UsageError: There is no store for such a URI, or there are no credentials for it.
         """
         return cls(open_store(uri, config or StorageConfig()))
 

@@ -263,3 +263,19 @@ def test_no_manifest_and_no_rows(tmp_path, check):
         load_manifest(str(tmp_path / "none.parquet"), ManifestConfig(), SourceConfig())
     with pytest.raises(ManifestError, match="no rows"):
         check()
+
+
+def test_objects_of_a_video_are_limited(check):
+    rows = [BOX | {"object_id": i} for i in range(1, 5)]
+    assert len(check(*rows, max_objects=4)) == 1
+    with pytest.raises(ManifestError, match="row 3, column object_id: found more than 3 objects of a video"):
+        check(*rows, max_objects=3)
+
+
+def test_a_correction_comes_after_a_keyframe_of_its_object(check):
+    correction = BOX | {"kind": "correction"}
+    check(BOX | {"frame_index": 2}, correction | {"frame_index": 3})
+    check(BOX | {"frame_index": 2}, correction | {"frame_index": None, "time_seconds": 0.5})
+    for frame_index in (1, 2):
+        with pytest.raises(ManifestError, match="a keyframe of this object on an earlier frame"):
+            check(BOX | {"frame_index": 2}, correction | {"frame_index": frame_index})

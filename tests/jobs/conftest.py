@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -30,6 +31,13 @@ def run_job(name: str, *arguments: object, **environment: str) -> tuple[int, str
     process = start_job(name, *arguments, **environment)
     output, _ = process.communicate(timeout=240)
     return process.returncode, output
+
+
+def wait_for(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "never happened"
+        time.sleep(0.02)
 
 
 def masks_in(run: Path) -> dict[str, list[dict]]:

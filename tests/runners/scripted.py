@@ -91,6 +91,14 @@ class ScriptedStage:
             if time.monotonic() > deadline:
                 raise TimeoutError("nobody asked for the frames done")
 
+    def hoard(self, shard, attempt, on_frames):
+        """Hold more memory than is good, for longer than anybody should allow."""
+        held = bytearray(b"x") * (1 << 30)
+        deadline = time.monotonic() + 30
+        while held and time.monotonic() < deadline:
+            on_frames(1)
+            time.sleep(0.05)
+
     def linger(self, shard, attempt, on_frames):
         """Give a worker too many the time to show up."""
         time.sleep(3)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import ray
 
-from pipeline.errors import ClusterError, FaultClass, PipelineError
+from pipeline.errors import ClusterError, FaultClass, PipelineError, UsageError
 from pipeline.records import ShardStatus
 from pipeline.runners.config import RunnerConfig
 from pipeline.runners.progress import Progress
@@ -40,8 +40,8 @@ def test_a_shard_that_does_not_get_on_is_given_up_and_its_worker_replaced(
 
 
 def test_a_worker_that_holds_too_much_memory_gives_its_shard_back(ray_here, outcome, tmp_path):
-    config = replace(ONE_WORKER, memory_bytes_per_worker=1 << 20)
-    shards = [shard("large", "wait_to_be_seen")]
+    config = replace(ONE_WORKER, memory_bytes_per_worker=1 << 29)
+    shards = [shard("large", "hoard")]
 
     reports = outcome(
         run_on_ray, partial(ScriptedStage, tmp_path), shards, RetryConfig(max_attempts=2), config
@@ -49,6 +49,13 @@ def test_a_worker_that_holds_too_much_memory_gives_its_shard_back(ray_here, outc
 
     assert _fate(reports["large"]) == (ShardStatus.QUARANTINED, FaultClass.OOM_HOST, 2)
     assert "memory_bytes_per_worker" in reports["large"].problem.message
+
+
+def test_a_limit_below_what_the_model_needs_is_no_fault_of_the_videos(ray_here, outcome, tmp_path):
+    config = replace(ONE_WORKER, memory_bytes_per_worker=1 << 20)
+
+    with pytest.raises(UsageError, match="with its model and no video"):
+        outcome(run_on_ray, partial(ScriptedStage, tmp_path), [shard("a")], RetryConfig(), config)
 
 
 def test_after_so_many_shards_a_fresh_process_takes_over(ray_here, outcome, tmp_path):

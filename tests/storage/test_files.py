@@ -1,5 +1,6 @@
 """A file is complete or absent, and created once; names are safe and one to one."""
 
+import errno
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -96,6 +97,9 @@ def test_the_name_of_a_long_identifier_is_no_other_identifiers_name():
 
 
 def test_a_disk_without_links_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.link", _refused)
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
     with pytest.raises(StorageError, match="no hard links"):
         create_once(tmp_path / "marker", b"mine")

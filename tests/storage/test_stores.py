@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.errors import StorageError
+from pipeline.errors import StorageError, UsageError
 from pipeline.storage.store import StorageConfig, open_store
 from pipeline.storage.workspace import Workspace
+from pipeline.work.epochs import refuse_careless_store
+from pipeline.work.run_folder import RunFolder
 from tests.one_at_a_time import ONE_AT_A_TIME
 from tests.storage.fault_proxy import LOSE_REPLY, PASS, REFUSE, RESET, STALL, fault_proxy
 from tests.storage.s3 import use_endpoint
@@ -132,6 +134,28 @@ def test_a_creator_whose_answer_was_lost_knows_that_it_lost(faulty):
     fates = iter([LOSE_REPLY])
     proxy.fate = lambda _: next(fates, PASS)
     assert not store.create("marker", b"mine")
+
+
+def test_without_keys_nothing_is_waited_for(monkeypatch, tmp_path):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    started = time.monotonic()
+    with pytest.raises(UsageError, match="no credentials for S3: AWS_ACCESS_KEY_ID"):
+        open_store("s3://bucket/run", QUICK)
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("uri", ["s3://", "gs:///runs", "s3:/bucket/runs", "ftp://host/runs"])
+def test_what_is_no_place_for_a_run_is_refused(uri):
+    with pytest.raises(UsageError, match=r"s3|gs|ftp"):
+        open_store(uri, QUICK)
+
+
+def test_a_bucket_that_is_not_there_is_named(s3):
+    with pytest.raises(UsageError, match="no such bucket"):
+        refuse_careless_store(RunFolder.of("s3://no-such-bucket-at-all/run", QUICK), QUICK)
 
 
 def test_wrong_keys_are_named_at_once(s3, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import FaultClass, FingerprintChanged, StorageError
+from pipeline.errors import FaultClass, FingerprintChanged, StorageError, UsageError
 from pipeline.records import Problem, Prompt, Shard, ShardReport, ShardStatus
 from pipeline.work.commits import TABLE, Marker, commit, finished, publish, read_marker
 from pipeline.work.fingerprints import changed_keys, digest_of, fingerprint
@@ -125,7 +125,7 @@ def test_a_marker_is_read_as_it_was_written(run):
 
 
 def test_other_stores_are_refused_by_name():
-    with pytest.raises(StorageError, match="ftp://"):
+    with pytest.raises(UsageError, match="ftp://"):
         RunFolder.of("ftp://me:secret@bucket/run")
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.errors import RunInUse, StorageError
+from pipeline.errors import RunInUse, StorageError, UsageError
 from pipeline.storage.store import StorageConfig
 from pipeline.work.epochs import (
     DriverConfig,
     claim,
     refuse_careless_store,
+    refuse_foreign_folder,
     reigning,
 )
 from pipeline.work.run_folder import RunFolder, as_json
@@ -130,6 +131,14 @@ def test_of_many_drivers_at_once_each_epoch_has_one(run):
     for thread in threads:
         thread.join()
     assert sorted(found) == list(range(1, 9))
+
+
+def test_masks_of_others_are_not_tidied_away(run):
+    run.store.write("masks/mine.parquet", b"rows")
+    with pytest.raises(UsageError, match="mine.parquet, which no run has made"):
+        refuse_foreign_folder(run)
+    claim(run, QUICK)
+    refuse_foreign_folder(run)
 
 
 def test_a_store_that_keeps_its_word_is_taken(run):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psutil
 import ray
 
-from pipeline.errors import Stopped
+from pipeline.errors import Stopped, UsageError
 from pipeline.records import Attempt, Shard, ShardReport
 from pipeline.runners.guard import MakeStage, run_guarded
 
@@ -52,12 +52,18 @@ class StageWorker:
         self._heard: dict[str, Heard] = {}
         self._last_heard = time.monotonic()  # of the driver
         self._stopping = threading.Event()
-        self._memory_full = False
+        self._memory_full = ""  # what is wrong, once it is
 
     def load(self, make_stage: MakeStage, limits: WorkerLimits) -> WorkerReady:
         """Load the model; return how many shards the worker takes at once, and where it is."""
         # Not in the constructor, since Ray keeps the class of an exception only for methods.
         self._stage = make_stage()
+        held_bytes = psutil.Process().memory_info().rss
+        if limits.memory_bytes is not None and held_bytes > limits.memory_bytes:
+            raise UsageError(
+                f"runner.memory_bytes_per_worker={limits.memory_bytes}: with its model and no video a worker "
+                f"holds {held_bytes} bytes already; allow more"
+            )
         threading.Thread(target=self._watch, args=(limits,), name="watch", daemon=True).start()
         return WorkerReady(self._stage.shards_at_once, ray.get_runtime_context().get_node_id())
 
@@ -70,7 +76,7 @@ class StageWorker:
             if self._stopping.is_set():
                 raise Stopped
             if self._memory_full:
-                raise MemoryError("the worker holds more than runner.memory_bytes_per_worker")
+                raise MemoryError(self._memory_full)
             self._heard[shard.id] = self._heard[shard.id].next(frames)
 
         try:
@@ -105,4 +111,7 @@ class StageWorker:
                 # Whoever has taken over may need the GPU. What is stored is stored.
                 os._exit(1)
             if limits.memory_bytes is not None:
-                self._memory_full = process.memory_info().rss > limits.memory_bytes
+                held_bytes = process.memory_info().rss
+                allowed = f"runner.memory_bytes_per_worker={limits.memory_bytes}"
+                is_full = held_bytes > limits.memory_bytes
+                self._memory_full = f"the worker holds {held_bytes} bytes, {allowed}" if is_full else ""
