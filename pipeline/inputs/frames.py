@@ -13,7 +13,6 @@ from PIL import Image
 from pipeline.errors import InputTooLarge
 from pipeline.inputs.images import decode_images
 from pipeline.inputs.limits import MAX_PIXELS
-from pipeline.inputs.source import idle
 from pipeline.inputs.video import decode_video
 from pipeline.records import Frame
 
@@ -38,7 +37,7 @@ class FramesConfig:
 
 
 def open_frames(
-    path: Path, config: FramesConfig, start_frame: int = 0, on_skipped: Callable[[], None] = idle
+    path: Path, config: FramesConfig, start_frame: int = 0, on_skipped: Callable[[], None] = lambda: None
 ) -> Iterator[Frame]:
     """Yield the frames of a video file or a folder of images, no wider than `max_width_px`.
 

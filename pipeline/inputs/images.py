@@ -10,9 +10,9 @@ from PIL import Image, ImageOps
 from pipeline.errors import DecodeCorrupt, InputMissing, InputTooLarge
 from pipeline.inputs.disk_faults import absent, blame_disk
 from pipeline.inputs.limits import MAX_PIXELS, refuse_large
-from pipeline.inputs.source import IMAGE_SUFFIXES
 from pipeline.records import Frame
 
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 # Images carry no time; 30 a second is what most cameras take, and any constant rate keeps the order.
 FRAMES_PER_SECOND = 30
 

@@ -21,6 +21,8 @@ from pipeline.errors import DecodeCorrupt, PipelineError
 from pipeline.inputs.probe import VideoFacts, probe
 from pipeline.inputs.video import count_frames
 
+PATIENCE_SECONDS = 1.0  # about what a new process takes: most videos are looked at sooner
+
 
 def look(path: Path, furthest_frame: int) -> VideoFacts:
     """Return the facts of a video; if a frame past its container's count is wanted, by decoding all of it.
@@ -87,14 +89,18 @@ class _ProbeProcess:
 
 
 _idle: LifoQueue[_ProbeProcess] = LifoQueue()
+_started: list[_ProbeProcess] = []
 
 
 def _idle_or_new() -> _ProbeProcess:
+    some_work = any(not process.is_gone for process in _started)
     with suppress(Empty):
-        while (process := _idle.get_nowait()).is_gone:
+        while (process := _idle.get(block=some_work, timeout=PATIENCE_SECONDS)).is_gone:
             continue
         return process
-    return _ProbeProcess()
+    process = _ProbeProcess()
+    _started.append(process)
+    return process
 
 
 @atexit.register

@@ -16,10 +16,10 @@ from fsspec.core import url_to_fs
 from pipeline.errors import InputMissing, InputTooLarge, InputUnavailable, StorageError
 from pipeline.inputs.allowed_roots import refuse_outside
 from pipeline.inputs.disk_faults import absent
+from pipeline.inputs.images import IMAGE_SUFFIXES
 from pipeline.storage.temporary import temporary_folder
 from pipeline.storage.uris import local_path, shown, without_secrets
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 BLOCK_BYTES = 4 << 20
 BUSY = {408, 425, 429}  # what HTTP servers answer, besides 5xx, when asking later may help
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # of this machine's own disk
@@ -40,12 +40,8 @@ class SourceConfig:
             raise ValueError(f"source.max_bytes must be 1 or more, got {self.max_bytes}")
 
 
-def idle() -> None:
-    """Do nothing."""
-
-
 @contextmanager
-def localized(uri: str, config: SourceConfig, on_block: Callable[[], None] = idle) -> Iterator[Path]:
+def localized(uri: str, config: SourceConfig, on_block: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Give a path on this machine to the file or folder of images behind `uri`.
 
     What is local already is given as it is; anything else is streamed to a folder of its own

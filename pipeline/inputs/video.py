@@ -12,7 +12,6 @@ from pipeline.errors import DecodeCorrupt, InputMissing
 from pipeline.inputs.container import missing_bytes
 from pipeline.inputs.disk_faults import blame_disk
 from pipeline.inputs.limits import MAX_PIXELS, refuse_large
-from pipeline.inputs.source import idle
 from pipeline.records import Frame
 
 FFMPEG_MARGIN_PIXELS = 1 << 20
@@ -24,7 +23,7 @@ def decode_video(
     path: Path,
     start_frame: int = 0,
     max_pixels: int = MAX_PIXELS,
-    on_skipped: Callable[[], None] = idle,
+    on_skipped: Callable[[], None] = lambda: None,
 ) -> Generator[Frame, None, None]:
     """Yield the frames of a video from `start_frame` on, in display order.
 

@@ -15,13 +15,14 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
-from pyarrow.fs import FSSpecHandler, PyFileSystem
+from pyarrow.fs import FSSpecHandler, LocalFileSystem, PyFileSystem
 
 from pipeline.errors import InputMissing
 from pipeline.outputs.rle import decode_masks
 from pipeline.records import Rle
 from pipeline.schemas import MASKS
 from pipeline.storage.names import path_name
+from pipeline.storage.uris import local_path
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -55,9 +56,10 @@ def read_masks(
     if not files.isdir(folder):
         wanted = "any video" if video_id is None else f"video {video_id!r}"
         raise InputMissing(f"{run}: expected masks of {wanted} in {folder}, found no such folder")
-    dataset = ds.dataset(
-        folder, schema=MASKS, format="parquet", filesystem=PyFileSystem(FSSpecHandler(files))
-    )
+    # Where it can, Arrow reads by itself: its threads abort a Python that exits while they call it.
+    on_disk = local_path(str(run)) is not None
+    filesystem = LocalFileSystem() if on_disk else PyFileSystem(FSSpecHandler(files))
+    dataset = ds.dataset(folder, schema=MASKS, format="parquet", filesystem=filesystem)
     return MaskTable(dataset, _row_filter(video_id, object_ids, frames))
 
 

@@ -68,9 +68,13 @@ def _wait_until_it_answers(address: str, head: subprocess.Popen) -> None:
 
 def ray_job(address: str, verb: str, *arguments: str) -> str:
     command = [str(RAY), "job", verb, f"--address={address}", *arguments]
-    done = subprocess.run(
-        command, env=ENVIRONMENT, cwd=REPOSITORY, capture_output=True, text=True, timeout=240
-    )
+    for _ in range(20):
+        done = subprocess.run(
+            command, env=ENVIRONMENT, cwd=REPOSITORY, capture_output=True, text=True, timeout=240
+        )
+        if "No available agent" not in done.stdout + done.stderr:
+            break
+        time.sleep(1)  # the head is still starting
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
