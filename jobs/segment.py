@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
@@ -69,16 +69,7 @@ class JobConfig:
     @property
     def segment(self) -> SegmentConfig:
         """What of it the workers need."""
-        return SegmentConfig(
-            model=self.model,
-            engine=self.engine,
-            tracking=self.tracking,
-            source=self.source,
-            frames=self.frames,
-            checkpoint=self.checkpoint,
-            storage=self.storage,
-            smaller_model=self.smaller_model,
-        )
+        return SegmentConfig(**{each.name: getattr(self, each.name) for each in fields(SegmentConfig)})
 
 
 def main(config: JobConfig) -> int:
@@ -105,8 +96,24 @@ def _run(config: JobConfig, run: RunFolder, shards: Sequence[Shard], epoch: int)
     )
     for record in islice(run.read_all("quarantine"), MAX_QUARANTINED_SHOWN):
         logger.info("quarantined before: %s, %s", record["shard_id"], record["problem"]["message"])
+    if run.store.size_bytes(run.videos) is None:  # for those who look at the run while it goes on
+        write_videos(run, shards)
+    quarantined |= _do(config, run, open_shards, epoch, whole=shards)
+    if quarantined:
+        logger.info(
+            "%d of %d shards are quarantined (%g of them are allowed to be, retry.max_failed_fraction); "
+            "%s/quarantine says why, and retry_quarantined=true tries them again",
+            *(len(quarantined), len(shards), config.retry.max_failed_fraction, run.root),
+        )
+    return exit_code(len(quarantined), len(shards), config.retry)
+
+
+def _do(
+    config: JobConfig, run: RunFolder, open_shards: Sequence[Shard], epoch: int, whole: Sequence[Shard]
+) -> set[str]:
+    """Do the open shards, and return the ids of those given up; the table of videos is of the whole run."""
+    quarantined = set()
     ledger = Ledger(run, config.retry, epoch, open_shards)
-    write_videos(run, shards)  # for those who look at the run while it goes on
     try:
         for report in _reports(config, open_shards, ledger):
             if report.status is ShardStatus.QUARANTINED and not run.superseded(epoch):
@@ -117,17 +124,11 @@ def _run(config: JobConfig, run: RunFolder, shards: Sequence[Shard], epoch: int)
         if isinstance(error, KeyboardInterrupt):
             logger.info("stopped; the same command goes on from what is stored")
         with suppress(StorageError, OSError):  # or it would hide what happened first
-            _summarize(run, shards, epoch)
+            _summarize(run, whole, epoch)
         raise
-    _summarize(run, shards, epoch)
+    _summarize(run, whole, epoch)
     logger.info("masks: %s/masks; one row a video: %s/%s", run.root, run.root, run.videos)
-    if quarantined:
-        logger.info(
-            "%d of %d shards are quarantined (%g of them are allowed to be, retry.max_failed_fraction); "
-            "%s/quarantine says why, and retry_quarantined=true tries them again",
-            *(len(quarantined), len(shards), config.retry.max_failed_fraction, run.root),
-        )
-    return exit_code(len(quarantined), len(shards), config.retry)
+    return quarantined
 
 
 def _summarize(run: RunFolder, shards: Sequence[Shard], epoch: int) -> None:

@@ -56,7 +56,7 @@ def _told(state: RunState) -> Iterator[str]:
     if state.driver and not state.has_ended:
         yield (
             f"process {state.driver.pid} on {state.driver.host} works on this run, or was cut off; "
-            "the table of videos is of when it began"
+            "the table of videos may be of an earlier time"
         )
     shown = list(islice(state.next_frames.items(), MAX_SHARDS_SHOWN))
     for shard_id, next_frame in shown:

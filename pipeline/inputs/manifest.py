@@ -15,7 +15,7 @@ from pipeline.inputs.manifest_checks import (
 )
 from pipeline.inputs.manifest_table import Fault, base_of, read_rows, resolved
 from pipeline.inputs.probe import VideoFacts
-from pipeline.inputs.probe_process import look_from_afar
+from pipeline.inputs.probe_process import ended_with_failure, look_from_afar
 from pipeline.inputs.source import SourceConfig, localized
 from pipeline.records import Prompt
 
@@ -73,7 +73,7 @@ def load_manifest(uri: str, config: ManifestConfig, source: SourceConfig) -> lis
     parsed = [parse_row(row, lambda video_uri: resolved(video_uri, base)) for row in rows]
     prompts = [prompt for prompt, _ in parsed if prompt is not None]
     videos = list(by_video(prompts).values())
-    with ThreadPoolExecutor(config.probe_threads) as pool:
+    with ThreadPoolExecutor(config.probe_threads) as pool, ended_with_failure():
         looked_at = list(pool.map(lambda video: _look_at(video, config, source), videos))
     faults += [fault for _, row_faults in parsed for fault in row_faults]
     faults += contradictions(prompts)

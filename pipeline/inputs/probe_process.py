@@ -11,7 +11,8 @@ import os
 import selectors
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -103,10 +104,20 @@ def _idle_or_new() -> _ProbeProcess:
     return process
 
 
+@contextmanager
+def ended_with_failure() -> Iterator[None]:
+    """End what looks at videos for threads that the block waits for, when it fails or is interrupted."""
+    try:
+        yield
+    except BaseException:
+        _end_all()
+        raise
+
+
 @atexit.register
 def _end_all() -> None:
-    while not _idle.empty():
-        _idle.get().kill()
+    for process in _started:
+        process.kill()
 
 
 def _serve() -> None:

@@ -74,6 +74,19 @@ def test_a_machine_that_is_lost_costs_its_shard_no_attempt(calm, small_dataset, 
     outcomes.add(outcome("`kill -9` of a raylet", expected, masks_of(run), twice, seconds))
 
 
+def test_a_run_waits_for_a_cluster_that_is_still_starting(calm, small_dataset, cluster, tmp_path):
+    expected, _ = calm
+    nodes_of, node = cluster
+    nodes_of.remove_node(node)
+    process = start(small_dataset, tmp_path / "run", RAY_ADDRESS=nodes_of.address)
+    time.sleep(15)  # more than a driver takes to find no machine
+    assert process.poll() is None
+    nodes_of.add_node(num_cpus=1)
+    code, output = ended(process)
+    assert code == 0, output
+    assert masks_of(tmp_path / "run") == expected
+
+
 @pytest.mark.chaos
 def test_a_head_that_is_lost_ends_the_driver_and_another_cluster_goes_on(
     calm, small_dataset, cluster, tmp_path, outcomes

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -10,6 +12,18 @@ from pipeline.inputs import probe_process
 from pipeline.inputs.probe import probe
 from pipeline.inputs.probe_process import look_from_afar
 from tests.inputs.clips import cut_short, write_clip
+
+INTERRUPTED = """
+import os, signal, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from pipeline.inputs.probe_process import ended_with_failure, look_from_afar
+
+os.mkfifo("{folder}/endless.mp4")  # nobody ever writes to it
+threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
+with ThreadPoolExecutor(1) as pool, ended_with_failure():
+    list(pool.map(lambda path: look_from_afar(path, 0, 1800.0), [Path("{folder}/endless.mp4")]))
+"""
 
 
 @pytest.fixture
@@ -61,3 +75,10 @@ def test_one_that_died_while_it_was_idle_is_replaced(clip, idle):
     os.kill(idle, signal.SIGKILL)
     os.waitpid(idle, 0)
     assert look_from_afar(clip, 0, limit_seconds=60) == probe(clip)
+
+
+def test_an_interrupted_reading_of_a_manifest_does_not_wait_for_a_decoder_that_hangs(tmp_path):
+    """Ctrl-C while one video holds its decoder, whose own limit is half an hour."""
+    code = INTERRUPTED.format(folder=tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], timeout=100, capture_output=True, text=True)
+    assert "KeyboardInterrupt" in done.stderr

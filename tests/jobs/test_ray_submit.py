@@ -37,6 +37,8 @@ def job_server(tmp_path_factory):
     command = [RAY, "start", "--head", "--block", "--disable-usage-stats", "--num-cpus=2"]
     command += [f"--port={port}", f"--dashboard-port={dashboard_port}"]
     command += [f"--ray-client-server-port={client_port}", "--object-store-memory=134217728"]
+    # Any free one: the default is one for all clusters of a machine, and an agent without it takes no jobs.
+    command += ["--dashboard-agent-listen-port=0"]
     log = (tmp_path_factory.mktemp("head") / "log").open("w")
     head = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
     address = f"http://127.0.0.1:{dashboard_port}"

@@ -1,6 +1,5 @@
 """Leases: which worker is at which shard, and what follows from every end."""
 
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -76,7 +75,8 @@ class Pool:
         """
         self.ledger, self.progress, self.config = ledger, progress, config
         self.workers = Workers(make_stage, config, ledger.config, progress, joined)
-        self.heart = Heart(lambda: list(self.workers.by_actor), min(config.progress_poll_seconds, 1.0))
+        beat_seconds = min(config.progress_poll_seconds, 1.0)
+        self.heart = Heart(lambda: list(self.workers.by_actor), beat_seconds, config.silent_seconds)
         self.queue = deque(_Next(shard) for shard in longest_first(shards))
         self.leases: dict[Any, _Lease] = {}  # by the answer that is awaited
         self.asked: dict[Any, tuple[Any, float]] = {}  # likewise, and since when: how many frames have masks
@@ -119,7 +119,7 @@ class Pool:
         self._lease_to_idle()
 
     def _start_workers(self) -> None:
-        self.workers.start(min(len(self.leases) + len(self.queue), self.config.workers or sys.maxsize))
+        self.workers.start(len(self.leases) + len(self.queue))
 
     def _lease_to_idle(self) -> None:
         for actor, worker in list(self.workers.by_actor.items()):
@@ -211,7 +211,7 @@ class Pool:
         except RayError as error:
             seconds = time.monotonic() - lease.started
             problem = problem_of_death(error, lease.node_id)
-            if self.heart.paused_seconds(lease.started) > self.config.silent_seconds:
+            if self.heart.stood_still(since=lease.started):
                 message = "the driver stood still, so its workers ended by themselves"
                 problem = Problem(FaultClass.WORKER_LOST, message)
             return failed_report(lease.shard, lease.attempt, problem, seconds)

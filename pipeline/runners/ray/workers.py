@@ -116,7 +116,7 @@ class Workers:
             self.room_by = max(self.room_by, time.monotonic() + self.config.wait_seconds)
         elif time.monotonic() >= self.room_by:
             raise ClusterError(needs)
-        return room if self.config.workers is None else min(self.config.workers, room or 0)
+        return min(room, self.config.workers or room)
 
     def _tell_of_slow_start(self) -> None:
         if any(worker.shards_at_once for worker in self.by_actor.values()):
