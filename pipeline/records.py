@@ -24,7 +24,7 @@ class Prompt:
     """One prompt of one object on one frame: points, a box, a box with points, or a mask.
 
     The frame is given by exactly one of `frame_index` and `time_seconds`. Coordinates are
-    pixels of the displayed frame, x to the right, y down.
+    pixels of the displayed frame, x to the right, y down. A reference is a prompt on another video's frame.
     """
 
     object_id: int  # the caller's name for the object, from 1
@@ -36,6 +36,7 @@ class Prompt:
     mask: Rle | None = None
     label: str | None = None  # class name, carried into the output
     is_correction: bool = False  # of what was tracked up to its frame; otherwise all frames look at it
+    video_uri: str | None = None  # of the other video that a reference is on; absolute
 
     def __post_init__(self):
         for problem in prompt_problems(self):
@@ -70,6 +71,12 @@ def _prompt_rules(p: Prompt) -> Iterator[Rule]:
     yield p.object_id < 1, "object_id", str(p.object_id), "1 or more"
     yield from _frame_rules(p)
     yield from _kind_rules(p)
+    yield (
+        p.is_correction and p.video_uri is not None,
+        "kind",
+        "correction with prompt_video_uri",
+        "a keyframe: only what was tracked in the video itself can be corrected",
+    )
     yield from _point_rules(p)
     yield from _box_rules(p)
 
@@ -131,9 +138,21 @@ def _box_rules(p: Prompt) -> Iterator[Rule]:
     yield finite and not (x0 < x1 and y0 < y1), "box_xyxy", str(p.box_xyxy), "x0 < x1 and y0 < y1"
 
 
+class Direction(str, Enum):
+    """Which way a shard's objects are carried along the frames, from their first prompt on."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
+
+    @property
+    def step(self) -> int:
+        """From one frame to the next."""
+        return 1 if self is Direction.FORWARD else -1
+
+
 @dataclass(frozen=True)
 class Shard:
-    """The unit of work, retry and doneness: one video, or one object group of it."""
+    """The unit of work, retry and doneness: one video, or one object group of it, in one direction."""
 
     id: str  # unique in the run, safe as a file name
     video_id: str
@@ -141,14 +160,19 @@ class Shard:
     prompts: tuple[Prompt, ...]
     num_frames_hint: int = 0  # by the container; for ordering and progress, never trusted
     fingerprint: Mapping[str, str] = field(default_factory=dict, hash=False)  # what decides the masks
+    direction: Direction = Direction.FORWARD
 
     def __post_init__(self):
-        if not self.keyframes:
+        if all(prompt.is_correction for prompt in self.prompts):
             raise ValueError(f"shard {self.id}: at least one prompt that is no correction is needed")
 
     @property
     def keyframes(self) -> tuple[Prompt, ...]:
-        return tuple(prompt for prompt in self.prompts if not prompt.is_correction)
+        return tuple(p for p in self.prompts if not p.is_correction and p.video_uri is None)
+
+    @property
+    def references(self) -> tuple[Prompt, ...]:
+        return tuple(prompt for prompt in self.prompts if prompt.video_uri is not None)
 
     @property
     def corrections(self) -> tuple[Prompt, ...]:
@@ -187,6 +211,7 @@ class Frame:
     time_seconds: float  # presentation time
     image: np.ndarray  # (height, width, 3) uint8 RGB; may be smaller than the video
     video_size_hw: tuple[int, int]  # the video's own size, that masks come back at
+    is_after_cut: bool = False  # another scene than the frame decoded before it
 
     def __post_init__(self):
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:

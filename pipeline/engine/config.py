@@ -7,6 +7,7 @@ import torch
 
 from pipeline.engine.state import MEMORY_SPAN_FRAMES
 from pipeline.errors import UsageError
+from pipeline.records import Direction
 
 
 class Precision(str, Enum):  # in small letters, since that is what users write: OmegaConf goes by name
@@ -62,17 +63,41 @@ class EngineConfig:
             )
 
 
+class Directions(str, Enum):
+    """Which way objects are carried along, from their first prompt on."""
+
+    forward = "forward"
+    backward = "backward"
+    both = "both"
+
+    @property
+    def each(self) -> tuple[Direction, ...]:
+        """One pass over the video each."""
+        return {
+            Directions.forward: (Direction.FORWARD,),
+            Directions.backward: (Direction.BACKWARD,),
+            Directions.both: (Direction.FORWARD, Direction.BACKWARD),
+        }[self]
+
+
 @dataclass
 class TrackingConfig:
     """What an object's masks are carried along by; the defaults are SAM 2's own."""
 
+    direction: Directions = Directions.forward
     max_conditioning_frames: int | None = None  # prompted ones that a frame looks at, the closest; None: all
+    restart_at_cuts: bool = False  # seek objects of a new scene by their prompts alone
+    cut_threshold: float = 27.0  # mean change of hue, saturation and value, 0 to 255, that is a cut
 
     def __post_init__(self):
         if self.max_conditioning_frames is not None and self.max_conditioning_frames < 2:
             raise ValueError(
                 "tracking.max_conditioning_frames must be 2 or more, or null for all, "
                 f"got {self.max_conditioning_frames}"
+            )
+        if not 0 < self.cut_threshold <= 255:
+            raise ValueError(
+                f"tracking.cut_threshold must be above 0 and at most 255, got {self.cut_threshold}"
             )
 
 

@@ -1,7 +1,7 @@
 """SAM 2 over videos, many objects and several videos at a time.
 
     features = engine.encode([frame, ..])                     frames of any videos
-    engine.condition(state, object_id, features, prompt)      once a prompt, before the first step
+    engine.condition(state, object_id, features, prompt)      once a key frame, before the first step
     engine.correct(state, object_id, features, prompt)        once a correction, before its frame's step
     outputs = engine.step([(state, features), ..])            once a frame, in order; one pair a video
     masks = engine.masks(output)                              when they are wanted, from any thread
@@ -32,7 +32,7 @@ from pipeline.engine.prompt_heads import prompt_heads, refine, segment_prompt
 from pipeline.engine.prompts import DensePrompt, PointPrompt
 from pipeline.engine.regions import clean_regions
 from pipeline.engine.run_lengths import run_lengths
-from pipeline.engine.state import ConditioningFrame, ObjectState, VideoState
+from pipeline.engine.state import ConditioningFrame, VideoState
 from pipeline.engine.streams import SideStream
 from pipeline.engine.tracking import LaneTensors, remember_prompted, track
 from pipeline.engine.video_masks import to_video_masks
@@ -132,10 +132,15 @@ class Engine:
         """Make a frame a conditioning frame of an object.
 
         All prompts of an object come before its first step: every frame then looks at all of
-        them, later ones included, as with the official predictor.
+        them, later ones included, as with the official predictor. With `max_conditioning_frames`, only as
+        many that are still to come need to be there as that allows.
         """
-        out = segment_prompt(self.heads, features.shared, prompt)
-        self._set_conditioning(state.objects.setdefault(object_id, ObjectState()), features, out)
+        state.condition(object_id, features.frame_index, self.look_at(features, prompt))
+
+    @torch.inference_mode()
+    def look_at(self, features: FrameFeatures, prompt: PointPrompt | DensePrompt) -> ConditioningFrame:
+        """Return what a prompt leads to on its frame, as SAM sees it on an image."""
+        return self._remembered(features, segment_prompt(self.heads, features.shared, prompt))
 
     @torch.inference_mode()
     def correct(
@@ -147,23 +152,23 @@ class Engine:
         official predictor with `add_all_frames_to_correct_as_cond` does it when all has been tracked, a frame
         is corrected, and the rest is tracked again.
         """
-        if isinstance(prompt, DensePrompt):
-            self.condition(state, object_id, features, prompt)
-            return
         bank = state.objects[object_id]
-        lane = Lane(bank, features, state.num_frames)
-        past = look_back(bank, features.frame_index, state.num_frames, *self._looked_at)
+        if isinstance(prompt, DensePrompt):
+            bank.condition(features.frame_index, self.look_at(features, prompt), is_correction=True)
+            return
+        step = state.direction.step
+        lane = Lane(bank, features, state.num_frames, step)
+        past = look_back(bank, features.frame_index, state.num_frames, *self._looked_at, step)
         tensors = LaneTensors.of([lane], [past], 1)
         recalled = self.network.recall(tensors.shared, self.network.look_back(*tensors[1:]))
         found = self._clean(self.network.decode(tensors.shared, recalled).mask_logits)
-        self._set_conditioning(
-            bank, features, refine(self.heads, features.shared, recalled[0], found, prompt)
-        )
+        out = refine(self.heads, features.shared, recalled[0], found, prompt)
+        bank.condition(features.frame_index, self._remembered(features, out), is_correction=True)
 
-    def _set_conditioning(self, bank: ObjectState, features: FrameFeatures, out: HeadOutput) -> None:
+    def _remembered(self, features: FrameFeatures, out: HeadOutput) -> ConditioningFrame:
         logits = self._clean(out.mask_logits)
         memory = remember_prompted(self.network, features.shared, logits, out.object_score)
-        bank.conditioning[features.frame_index] = ConditioningFrame(
+        return ConditioningFrame(
             self._as_stored(memory[0]), out.pointer[0], logits[0], out.object_score[0], out.iou_score[0]
         )
 
@@ -175,7 +180,8 @@ class Engine:
         """
         steps = [FrameStep.begin(state, features) for state, features in work]
         found = iter(self.track([lane for step in steps for lane in step.lanes]))
-        return [step.finish([next(found) for _ in step.lanes]) for step in steps]
+        most = self.tracking.max_conditioning_frames
+        return [step.finish([next(found) for _ in step.lanes], most) for step in steps]
 
     @torch.inference_mode()
     def track(self, lanes: Sequence[Lane]) -> list[Found]:

@@ -23,6 +23,7 @@ class FrameFeatures:
     time_seconds: float
     video_size_hw: tuple[int, int]
     shared: Shared
+    is_after_cut: bool = False
 
 
 def encode_frames(
@@ -45,7 +46,7 @@ def encode_frames(
     images += [images[-1]] * (size - len(images))
     shared = encode(normalised(uploads.upload(torch.stack(images))).to(dtype))
     return [
-        FrameFeatures(frame.index, frame.time_seconds, frame.video_size_hw, own)
+        FrameFeatures(frame.index, frame.time_seconds, frame.video_size_hw, own, frame.is_after_cut)
         for frame, own in zip(frames, shared.unstacked(), strict=False)
     ]
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import torch
 
 from pipeline.engine.features import FrameFeatures
-from pipeline.engine.lanes import Lane
+from pipeline.engine.lanes import Lane, needed
 from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.state import ObjectState, VideoState
+from pipeline.records import Direction
 
 
 class Found(NamedTuple):
@@ -43,26 +44,34 @@ class FrameStep:
 
     @classmethod
     def begin(cls, state: VideoState, features: FrameFeatures) -> "FrameStep":
-        banks = {i: bank for i, bank in state.objects.items() if bank.first_frame <= features.frame_index}
+        frame_index, step = features.frame_index, state.direction.step
+        banks = {i: b for i, b in state.objects.items() if step * (frame_index - b.first_frame) >= 0}
         lanes = [
-            Lane(bank, features, state.num_frames)
+            Lane(bank, features, state.num_frames, step)
             for bank in banks.values()
-            if features.frame_index not in bank.conditioning
+            if frame_index not in bank.conditioning
         ]
         return cls(state, features, banks, lanes)
 
-    def finish(self, found: Sequence[Found]) -> FrameOutput:
-        """Take what was found, one a lane, and remember it."""
+    def finish(self, found: Sequence[Found], max_conditioning: int | None = None) -> FrameOutput:
+        """Take what was found, one a lane, and remember it.
+
+        Args:
+            max_conditioning: How many conditioning frames later frames will look at; None: all.
+        """
         frame = self.features
         for lane, one in zip(self.lanes, found, strict=True):
             lane.bank.remember(frame.frame_index, one.memory, one.pointer)
-        self.state.next_frame = frame.frame_index + 1
+        self.state.next_frame = frame.frame_index + self.state.direction.step
         tracked = iter([one.head for one in found])
         prompted = tuple(frame.frame_index in bank.conditioning for bank in self.banks.values())
         all_heads = tuple(
             _known(bank, frame.frame_index) if known else next(tracked)
             for bank, known in zip(self.banks.values(), prompted, strict=True)
         )
+        if max_conditioning is not None and self.state.direction is Direction.FORWARD:
+            for bank in self.banks.values():
+                bank.keep(needed(list(bank.conditioning), self.state.next_frame, max_conditioning))
         return FrameOutput(
             frame.frame_index, frame.time_seconds, frame.video_size_hw, tuple(self.banks), all_heads, prompted
         )

@@ -24,6 +24,7 @@ class Lane:
     bank: ObjectState
     features: FrameFeatures
     num_frames: int  # of the video, or 16 if it has more
+    step: int = 1  # from one frame to the next: -1 backwards
 
 
 class LookBack(NamedTuple):
@@ -41,28 +42,30 @@ def look_back(
     num_frames: int,
     memory_frames: int = MEMORY_SPAN_FRAMES,
     max_conditioning: int | None = None,
+    step: int = 1,
 ) -> LookBack:
     """Return what an object looks back at from a frame.
 
     A memory's row is its age less one; conditioning frames, of any age, have the last row. A gap, left by
     a conditioning frame among the last ones, is skipped and not filled by an older frame, unless that one is
     not among those chosen: then it is looked at like any other. Fewer memories than the official number, the
-    last `memory_frames` alone, cost less and change masks.
+    last `memory_frames` alone, cost less and change masks. Backwards, all is mirrored.
     """
     conditioning = bank.conditioning
     chosen = closest(list(conditioning), frame_index, max_conditioning)
     others = conditioning.keys() - set(chosen)
     memories = bank.memories | {t: conditioning[t].memory for t in others}
     pointers = bank.pointers | {t: conditioning[t].pointer for t in others}
-    recent = [age for age in range(memory_frames, 0, -1) if frame_index - age in memories]
+    recent = [age for age in range(memory_frames, 0, -1) if frame_index - step * age in memories]
     span = min(num_frames, POINTER_SPAN_FRAMES) - 1
-    past = [t for t in chosen if t <= frame_index]
-    pointer_ages = [age for age in range(1, span + 1) if frame_index - age in pointers]
+    past = {t: step * (frame_index - t) for t in chosen if step * (frame_index - t) >= 0}
+    # References, before the video, lend a pointer only where they are chosen.
+    pointer_ages = [age for age in range(1, span + 1) if 0 <= frame_index - step * age in pointers]
     return LookBack(
-        [conditioning[t].memory for t in chosen] + [memories[frame_index - a] for a in recent],
+        [conditioning[t].memory for t in chosen] + [memories[frame_index - step * a] for a in recent],
         [MEMORY_SPAN_FRAMES] * len(chosen) + [age - 1 for age in recent],
-        [conditioning[t].pointer for t in past] + [pointers[frame_index - a] for a in pointer_ages],
-        [age / max(span, 1) for age in [frame_index - t for t in past] + pointer_ages],
+        [conditioning[t].pointer for t in past] + [pointers[frame_index - step * a] for a in pointer_ages],
+        [age / max(span, 1) for age in [*past.values(), *pointer_ages]],
     )
 
 
@@ -86,6 +89,20 @@ def closest(conditioning: Sequence[int], frame_index: int, limit: int | None) ->
     return nearest + rest[: limit - len(nearest)]
 
 
+def needed(conditioning: Sequence[int], next_frame: int, limit: int) -> set[int]:
+    """Return the conditioning frames that any frame from the next one on can look at, going forward.
+
+    One more than the limit: as long as there are more than it allows, they are looked at in another order.
+    Those of the last frames are looked at like any other frame where they are not chosen.
+
+    >>> sorted(needed(range(0, 100, 10), next_frame=45, limit=2))
+    [20, 30, 40, 50, 60, 70, 80, 90]
+    """
+    past = sorted(t for t in conditioning if t < next_frame)
+    last = [t for t in past if t >= next_frame - POINTER_SPAN_FRAMES]
+    return {*past[-limit - 1 :], *last, *(t for t in conditioning if t >= next_frame)}
+
+
 def batches(
     lanes: Sequence[Lane],
     at_once: int,
@@ -95,9 +112,8 @@ def batches(
     """Return batches of at most `at_once` lanes, by index, that look back at equally many."""
     alike: dict[tuple[int, int], list[tuple[int, LookBack]]] = defaultdict(list)
     for i, lane in enumerate(lanes):
-        past = look_back(
-            lane.bank, lane.features.frame_index, lane.num_frames, memory_frames, max_conditioning
-        )
+        where = (lane.bank, lane.features.frame_index, lane.num_frames)
+        past = look_back(*where, memory_frames, max_conditioning, lane.step)
         alike[len(past.memories), len(past.pointers)].append((i, past))
     return [
         group[start : start + at_once] for group in alike.values() for start in range(0, len(group), at_once)

@@ -26,7 +26,7 @@ from pipeline.engine.frame_step import FrameOutput, FrameStep
 from pipeline.engine.prompts import DensePrompt, PointPrompt
 from pipeline.engine.relief import Relief
 from pipeline.engine.requests import Request, answer, next_batch, shares
-from pipeline.engine.state import VideoState
+from pipeline.engine.state import ConditioningFrame, VideoState
 from pipeline.records import Frame, FrameMasks
 
 BATCHES_AHEAD = 2  # of frames, that are encoded while an earlier one is tracked
@@ -79,7 +79,11 @@ class SharedEngine:
         self, state: VideoState, object_id: int, features: FrameFeatures, prompt: PointPrompt | DensePrompt
     ) -> None:
         """Make a frame a conditioning frame of an object."""
-        self._ask_one(self.engine.condition, state, object_id, features, prompt)
+        state.condition(object_id, features.frame_index, self.look_at(features, prompt))
+
+    def look_at(self, features: FrameFeatures, prompt: PointPrompt | DensePrompt) -> ConditioningFrame:
+        """Return what a prompt leads to on its frame."""
+        return self._ask_one(self.engine.look_at, features, prompt)
 
     def correct(
         self, state: VideoState, object_id: int, features: FrameFeatures, prompt: PointPrompt | DensePrompt
@@ -95,7 +99,8 @@ class SharedEngine:
             self._ask(Request(self.engine.track, lanes, state, at_once))
             for lanes in shares(step.lanes, self.teams)
         ]
-        return step.finish([one for found in answers for one in found.result()])
+        found = [one for answer in answers for one in answer.result()]
+        return step.finish(found, self.engine.tracking.max_conditioning_frames)
 
     def masks(self, output: FrameOutput) -> FrameMasks:
         """Return the masks at the video's own size; computed in the calling thread."""
@@ -119,11 +124,12 @@ class SharedEngine:
     def _frames_at_once(self) -> int:
         return self.relief.limited("encode", self.engine.frames_at_once)
 
-    def _ask_one(self, compute: Callable[..., None], state: VideoState, *arguments: Any) -> None:
-        def one_by_one(prompts: list[Any]) -> list[None]:
-            return [compute(state, *prompt) for prompt in prompts]
+    def _ask_one(self, compute: Callable[..., Any], *arguments: Any) -> Any:
+        def one_by_one(calls: list[Any]) -> list[Any]:
+            return [compute(*call) for call in calls]
 
-        self._ask(Request(one_by_one, [arguments], state)).result()
+        (found,) = self._ask(Request(one_by_one, [arguments], object())).result()
+        return found
 
     def _keep_on_host(self) -> None:
         self.engine.state_device = torch.device("cpu")

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 
 import torch
 
+from pipeline.records import Direction
+
 # `num_maskmem` - 1 and `max_obj_ptrs_in_encoder`, the same for every SAM 2 model.
 MEMORY_SPAN_FRAMES = 6
 # A video shorter than this has its pointers' positions scaled by its own length.
 POINTER_SPAN_FRAMES = 16
+NUMBERS = ("num_frames", "next_frame", "first_frame")  # of a video's state
 
 
 @dataclass(frozen=True)
@@ -35,18 +38,34 @@ class ObjectState:
     conditioning: dict[int, ConditioningFrame] = field(default_factory=dict)
     memories: dict[int, torch.Tensor] = field(default_factory=dict)  # of tracked frames
     pointers: dict[int, torch.Tensor] = field(default_factory=dict)  # of tracked frames
+    first_frame: int = 0  # the object's first key frame; it is tracked from there on
+    corrections: set[int] = field(default_factory=set)  # conditioning frames that corrections made
 
-    @property
-    def first_frame(self) -> int:
-        """The object's first prompt; it is tracked from there on."""
-        return min(self.conditioning)
+    def condition(self, frame_index: int, frame: ConditioningFrame, is_correction: bool = False) -> None:
+        """Add a conditioning frame, in the official order: key frames first, then corrections."""
+        self.conditioning[frame_index] = frame
+        if is_correction:
+            self.corrections.add(frame_index)
+        order = sorted(self.conditioning, key=lambda t: (t in self.corrections, t))
+        self.conditioning = {t: self.conditioning[t] for t in order}
 
     def remember(self, frame_index: int, memory: torch.Tensor, pointer: torch.Tensor) -> None:
         """Add a tracked frame and forget those that no later frame can look back at."""
         self.memories[frame_index] = memory
         self.pointers[frame_index] = pointer
-        _keep_after(self.memories, frame_index - MEMORY_SPAN_FRAMES)
-        _keep_after(self.pointers, frame_index - POINTER_SPAN_FRAMES + 1)
+        _keep_near(self.memories, frame_index, MEMORY_SPAN_FRAMES)
+        _keep_near(self.pointers, frame_index, POINTER_SPAN_FRAMES - 1)
+
+    def keep(self, needed: set[int]) -> None:
+        """Forget all conditioning frames but these."""
+        if len(needed) < len(self.conditioning):
+            self.conditioning = {t: frame for t, frame in self.conditioning.items() if t in needed}
+            self.corrections &= needed
+
+    def forget_tracked(self) -> None:
+        """Forget all but what prompts led to."""
+        self.memories.clear()
+        self.pointers.clear()
 
 
 @dataclass
@@ -55,19 +74,41 @@ class VideoState:
 
     num_frames: int = POINTER_SPAN_FRAMES  # of the video, or 16 if it has more: all that the model asks
     next_frame: int = 0
-    objects: dict[int, ObjectState] = field(default_factory=dict)  # by object id
+    objects: dict[int, ObjectState] = field(default_factory=dict)  # by object id, in rising order
+    first_frame: int = 0  # that is tracked
+    direction: Direction = Direction.FORWARD
 
     @property
-    def first_frame(self) -> int:
-        """The first frame that any object is tracked on."""
-        return min(bank.first_frame for bank in self.objects.values())
+    def frames_done(self) -> int:
+        return abs(self.next_frame - self.first_frame)
+
+    def forget_tracked(self) -> None:
+        """Let all objects be sought by what prompts led to alone, as after a cut."""
+        for bank in self.objects.values():
+            bank.forget_tracked()
+
+    @property
+    def position(self) -> int:
+        """Where in the video tracking is, as a number that rises: backwards, how many frames are done."""
+        return self.next_frame if self.direction is Direction.FORWARD else self.frames_done
+
+    def condition(self, object_id: int, frame_index: int, frame: ConditioningFrame) -> None:
+        """Add a key frame of an object; a reference has a negative index, as if it came before the video."""
+        starts = max(0, frame_index)
+        if object_id not in self.objects:
+            self.objects[object_id] = ObjectState(first_frame=starts)
+            self.objects = dict(sorted(self.objects.items()))
+        bank = self.objects[object_id]
+        bank.first_frame = min(bank.first_frame, starts)
+        bank.condition(frame_index, frame)
 
     def to_tensors(self) -> dict[str, torch.Tensor]:
         """Return everything as named tensors on the CPU, for any store that keeps tensors."""
-        named = {"num_frames": torch.tensor(self.num_frames), "next_frame": torch.tensor(self.next_frame)}
+        numbers = {name: getattr(self, name) for name in NUMBERS} | {"step": self.direction.step}
+        named = {name: torch.tensor(number) for name, number in numbers.items()}
         for object_id, state in self.objects.items():
-            # Attention sums in the order that they were made in, and stores of tensors know no order.
-            named[f"{object_id}/order"] = torch.tensor(list(state.conditioning))
+            named[f"{object_id}/first_frame"] = torch.tensor(state.first_frame)
+            named[f"{object_id}/corrections"] = torch.tensor(sorted(state.corrections), dtype=torch.int64)
             for frame_index, frame in state.conditioning.items():
                 for name, tensor in vars(frame).items():
                     named[f"{object_id}/conditioning/{frame_index}/{name}"] = tensor
@@ -79,13 +120,17 @@ class VideoState:
     @classmethod
     def from_tensors(cls, named: Mapping[str, torch.Tensor], device: torch.device) -> "VideoState":
         """Return the state that `to_tensors` gave, on `device`."""
-        state = cls(int(named["num_frames"]), int(named["next_frame"]))
+        state = cls(direction=next(d for d in Direction if d.step == int(named["step"])))
+        for name in NUMBERS:
+            setattr(state, name, int(named[name]))
         conditioning: dict[tuple[int, int], dict[str, torch.Tensor]] = {}
-        orders: dict[int, list[int]] = {}
         for name, tensor in named.items():
             match name.split("/"):
-                case [object_id, "order"]:
-                    orders[int(object_id)] = tensor.tolist()
+                case [object_id, "first_frame"]:
+                    state.objects.setdefault(int(object_id), ObjectState()).first_frame = int(tensor)
+                case [object_id, "corrections"]:
+                    bank = state.objects.setdefault(int(object_id), ObjectState())
+                    bank.corrections = set(tensor.tolist())
                 case [object_id, "conditioning", frame_index, part]:
                     parts = conditioning.setdefault((int(object_id), int(frame_index)), {})
                     parts[part] = tensor.to(device)
@@ -93,15 +138,12 @@ class VideoState:
                     bank = state.objects.setdefault(int(object_id), ObjectState())
                     getattr(bank, kind)[int(frame_index)] = tensor.to(device)
         for (object_id, frame_index), parts in conditioning.items():
-            bank = state.objects.setdefault(object_id, ObjectState())
-            bank.conditioning[frame_index] = ConditioningFrame(**parts)
-        for object_id, bank in state.objects.items():
-            order = orders.get(object_id) or sorted(bank.conditioning)
-            bank.conditioning = {frame_index: bank.conditioning[frame_index] for frame_index in order}
+            state.objects[object_id].condition(frame_index, ConditioningFrame(**parts))
         state.objects = dict(sorted(state.objects.items()))
         return state
 
 
-def _keep_after(bank: dict[int, torch.Tensor], frame_index: int) -> None:
-    for old in [t for t in bank if t <= frame_index]:
+def _keep_near(bank: dict[int, torch.Tensor], frame_index: int, frames: int) -> None:
+    """Keep so many frames, the newest one among them; a bank is of one direction."""
+    for old in [t for t in bank if abs(frame_index - t) >= frames]:
         del bank[old]

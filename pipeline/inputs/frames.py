@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline.errors import InputTooLarge
-from pipeline.inputs.images import decode_images
+from pipeline.inputs.images import FRAMES_PER_SECOND, decode_images, image_paths
 from pipeline.inputs.limits import MAX_PIXELS
-from pipeline.inputs.video import decode_video
+from pipeline.inputs.video import decode_times, decode_video
 from pipeline.records import Frame
 
 
@@ -25,9 +25,10 @@ class FramesConfig:
     queue_bytes: int = 256 << 20  # how far decoding may run ahead of the model
     max_pixels: int = MAX_PIXELS  # of one frame, as coded and as displayed
     max_frames: int = 10_000_000  # of one video; a day at 60 frames/s has half of it
+    backward_bytes: int = 4 << 30  # of disk, for frames that are wanted last to first
 
     def __post_init__(self):
-        for name in ("max_pixels", "max_frames"):
+        for name in ("max_pixels", "max_frames", "backward_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"frames.{name} must be 1 or more, got {getattr(self, name)}")
         if self.max_width_px is not None and self.max_width_px < 1:
@@ -37,8 +38,12 @@ class FramesConfig:
 
 
 def open_frames(
-    path: Path, config: FramesConfig, start_frame: int = 0, on_skipped: Callable[[], None] = lambda: None
-) -> Iterator[Frame]:
+    path: Path,
+    config: FramesConfig,
+    start_frame: int = 0,
+    on_skipped: Callable[[], None] = lambda: None,
+    only: Collection[int] | None = None,
+) -> Generator[Frame, None, None]:
     """Yield the frames of a video file or a folder of images, no wider than `max_width_px`.
 
     `Frame.video_size_hw` stays the video's own. Nothing is read ahead: wrap the result,
@@ -46,7 +51,8 @@ def open_frames(
 
     Args:
         start_frame: The first one that is yielded.
-        on_skipped: Called for each frame that must be decoded to get there.
+        on_skipped: Called for each frame that must be decoded and is not yielded.
+        only: The frames to yield; None: all.
 
     Raises:
         InputMissing: nothing is at `path`.
@@ -54,9 +60,9 @@ def open_frames(
         InputTooLarge: it has more pixels or frames than allowed.
     """
     if path.is_dir():
-        decoded = decode_images(path, start_frame, config.max_pixels)
+        decoded = decode_images(path, start_frame, config.max_pixels, only)
     else:
-        decoded = decode_video(path, start_frame, config.max_pixels, on_skipped)
+        decoded = decode_video(path, start_frame, config.max_pixels, on_skipped, only)
     with closing(decoded) as frames:
         for frame in frames:
             if frame.index >= config.max_frames:
@@ -64,6 +70,13 @@ def open_frames(
                     f"{path}: more frames than frames.max_frames allows ({config.max_frames})"
                 )
             yield _capped(frame, config.max_width_px)
+
+
+def frame_times(path: Path, config: FramesConfig) -> Generator[float, None, None]:
+    """Yield the presentation time of each frame in seconds; errors as of `open_frames`."""
+    if path.is_dir():
+        return (index / FRAMES_PER_SECOND for index in range(len(image_paths(path))))
+    return decode_times(path, config.max_pixels)
 
 
 def read_ahead(frames: Iterator[Frame], max_bytes: int) -> Generator[Frame, None, None]:

@@ -1,7 +1,7 @@
 """From a folder of JPEG or PNG images to frames."""
 
 import re
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,14 @@ FRAMES_PER_SECOND = 30
 
 
 def decode_images(
-    folder: Path, start_frame: int = 0, max_pixels: int = MAX_PIXELS
+    folder: Path,
+    start_frame: int = 0,
+    max_pixels: int = MAX_PIXELS,
+    only: Collection[int] | None = None,
 ) -> Generator[Frame, None, None]:
-    """Yield the images of a folder as frames from `start_frame` on, `frame_index / 30` seconds in.
+    """Yield the images of a folder as frames from `start_frame` on, or `only` some of them.
 
+    A frame is shown at `frame_index / 30` seconds.
     The order is natural: `frame2.jpg` comes before `frame10.jpg`. An EXIF orientation is
     applied, as viewers do. Other files in the folder are ignored.
 
@@ -32,7 +36,8 @@ def decode_images(
     """
     paths = image_paths(folder)
     first_hw = read_image(paths[0], max_pixels).shape[:2]
-    for index in range(start_frame, len(paths)):
+    indices = range(start_frame, len(paths))
+    for index in indices if only is None else sorted(set(only) & set(indices)):
         image = read_image(paths[index], max_pixels)
         if image.shape[:2] != first_hw:
             raise DecodeCorrupt(

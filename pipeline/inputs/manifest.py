@@ -1,5 +1,6 @@
 """The prompt manifest: read, and checked whole before any work starts."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -7,9 +8,12 @@ from enum import Enum
 from pipeline.errors import DecodeCorrupt, InputMissing, InputTooLarge, InputUnavailable, ManifestError
 from pipeline.inputs.manifest_checks import (
     PromptRow,
+    RowsOnVideo,
     by_video,
     contradictions,
     misfits,
+    on_other_videos,
+    on_own_video,
     parse_row,
     too_many_objects,
 )
@@ -17,7 +21,7 @@ from pipeline.inputs.manifest_table import Fault, base_of, read_rows, resolved
 from pipeline.inputs.probe import VideoFacts
 from pipeline.inputs.probe_process import ended_with_failure, look_from_afar
 from pipeline.inputs.source import SourceConfig, localized
-from pipeline.records import Prompt
+from pipeline.records import Direction, Prompt
 
 
 class UnreadableVideos(str, Enum):  # small letters, as users write them: OmegaConf goes by name
@@ -55,13 +59,19 @@ class VideoPrompts:
     facts: VideoFacts | None  # None: unreadable, and kept for the run to quarantine
 
 
-def load_manifest(uri: str, config: ManifestConfig, source: SourceConfig) -> list[VideoPrompts]:
+def load_manifest(
+    uri: str,
+    config: ManifestConfig,
+    source: SourceConfig,
+    directions: Sequence[Direction] = (Direction.FORWARD,),
+) -> list[VideoPrompts]:
     """Return the videos of a manifest, in the order of their first rows.
 
     Args:
         uri: a Parquet file, or a folder of them; any fsspec URI or path.
         config: how strict to be.
         source: where remote videos lie while they are looked at.
+        directions: that the objects will be tracked in.
 
     Raises:
         ManifestError: with every fault found in any row, column and video, one line each.
@@ -73,15 +83,16 @@ def load_manifest(uri: str, config: ManifestConfig, source: SourceConfig) -> lis
     parsed = [parse_row(row, lambda video_uri: resolved(video_uri, base)) for row in rows]
     prompts = [prompt for prompt, _ in parsed if prompt is not None]
     videos = list(by_video(prompts).values())
+    on_videos = [*map(on_own_video, videos), *on_other_videos(prompts)]
     with ThreadPoolExecutor(config.probe_threads) as pool, ended_with_failure():
-        looked_at = list(pool.map(lambda video: _look_at(video, config, source), videos))
+        looked_at = list(pool.map(lambda on_one: _look_at(on_one, config, source), on_videos))
     faults += [fault for _, row_faults in parsed for fault in row_faults]
-    faults += contradictions(prompts)
+    faults += contradictions(prompts, directions)
     faults += too_many_objects(prompts, config.max_objects)
     faults += [fault for _, video_faults in looked_at for fault in video_faults]
     if faults:
         raise ManifestError(report(faults, config.max_faults_shown))
-    return [_video_prompts(video, facts) for video, (facts, _) in zip(videos, looked_at, strict=True)]
+    return [_video_prompts(video, facts) for video, (facts, _) in zip(videos, looked_at, strict=False)]
 
 
 def report(faults: list[Fault], max_shown: int) -> str:
@@ -95,18 +106,18 @@ def report(faults: list[Fault], max_shown: int) -> str:
 
 
 def _look_at(
-    rows: list[PromptRow], config: ManifestConfig, source: SourceConfig
+    on_one: RowsOnVideo, config: ManifestConfig, source: SourceConfig
 ) -> tuple[VideoFacts | None, list[Fault]]:
-    """Return what is known of the rows' video, and what is wrong with it or with the prompts' fit."""
+    """Return what is known of a video, and what is wrong with it or with the fit of the prompts on it."""
     try:
-        furthest = max(row.draft.frame_index or 0 for row in rows)
-        with localized(rows[0].video_uri, source) as path:
+        furthest = max((row.draft.frame_index or 0 for row in on_one.prompts), default=0)
+        with localized(on_one.uri, source) as path:
             facts = look_from_afar(path, furthest, config.probe_seconds)
     except (InputMissing, InputUnavailable, InputTooLarge, DecodeCorrupt) as error:
         if config.unreadable_videos is UnreadableVideos.keep:
             return None, []
-        return None, [rows[0].row.fault("video_uri", error, "a video that can be read")]
-    return facts, [fault for row in rows for fault in misfits(row, facts)]
+        return None, [on_one.first.fault(on_one.column, error, "a video that can be read")]
+    return facts, [fault for row in on_one.prompts for fault in misfits(row, facts)]
 
 
 def _video_prompts(rows: list[PromptRow], facts: VideoFacts | None) -> VideoPrompts:

@@ -1,14 +1,14 @@
 """What is wrong with a manifest's rows, alone and against each other. Pure functions."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.inputs.manifest_table import Fault, Row
 from pipeline.inputs.mask_counts import run_lengths
 from pipeline.inputs.probe import VideoFacts
-from pipeline.records import Prompt, Rle, prompt_problems
+from pipeline.records import Direction, Prompt, Rle, prompt_problems
 
 INT32_MAX = 2**31 - 1
 CORRECTION = "correction"
@@ -40,21 +40,28 @@ def parse_row(row: Row, resolve: Callable[[str], str]) -> tuple[PromptRow | None
     faults = list(_value_faults(row))
     if faults:
         return None, faults
-    draft = DraftPrompt(**_prompt_fields(row.values))
+    video_uri = resolve(row.values["video_uri"])
+    draft = DraftPrompt(**_prompt_fields(row.values), video_uri=_other_video(row, video_uri, resolve))
     faults = [row.fault(p.column, p.found, p.allowed) for p in prompt_problems(draft)]
     faults += _mask_faults(row, draft.mask)
-    return PromptRow(row, row.values["video_id"], resolve(row.values["video_uri"]), draft), faults
+    return PromptRow(row, row.values["video_id"], video_uri, draft), faults
 
 
-def contradictions(rows: list[PromptRow]) -> Iterator[Fault]:
+def _other_video(row: Row, video_uri: str, resolve: Callable[[str], str]) -> str | None:
+    """Return the other video that a row's prompt is on, if there is one."""
+    named = row.values["prompt_video_uri"]
+    return None if named is None or resolve(named) == video_uri else resolve(named)
+
+
+def contradictions(rows: list[PromptRow], directions: Sequence[Direction]) -> Iterator[Fault]:
     """Yield what rows say against each other: duplicates, and two values where one belongs."""
     yield from _two_values(rows, "video_uri", lambda r: r.video_id, lambda r: r.row.values["video_uri"])
-    yield from _untracked(rows)
+    yield from _untracked(rows, directions)
     yield from _two_values(rows, "label", lambda r: (r.video_id, r.draft.object_id), lambda r: r.draft.label)
     first: dict[Any, Row] = {}
     for row in rows:
         p = row.draft
-        key = (row.video_id, p.object_id, p.frame_index, p.time_seconds)
+        key = (row.video_id, p.object_id, p.frame_index, p.time_seconds, p.video_uri)
         if key in first:
             where = f"frame {p.frame_index}" if p.time_seconds is None else f"{p.time_seconds} s"
             yield row.row.fault(
@@ -65,25 +72,38 @@ def contradictions(rows: list[PromptRow]) -> Iterator[Fault]:
         first.setdefault(key, row.row)
 
 
-def _untracked(rows: list[PromptRow]) -> Iterator[Fault]:
-    """Yield corrections of objects that have no keyframe before them."""
+def _untracked(rows: list[PromptRow], directions: Sequence[Direction]) -> Iterator[Fault]:
+    """Yield corrections on frames that no object is tracked to, and references that are of no use."""
     keyframes: dict[Any, list[Prompt]] = defaultdict(list)
     for row in rows:
         if not row.draft.is_correction:
             keyframes[row.video_id, row.draft.object_id].append(row.draft)
     for row in rows:
         known = keyframes[row.video_id, row.draft.object_id]
-        if row.draft.is_correction and all(_is_before(row.draft, keyframe) for keyframe in known):
-            yield row.row.fault("kind", repr(CORRECTION), "a keyframe of this object on an earlier frame")
+        if row.draft.is_correction and not any(is_tracked_to(row.draft, known, d) for d in directions):
+            side = " or ".join("an earlier" if d is Direction.FORWARD else "a later" for d in directions)
+            yield row.row.fault("kind", repr(CORRECTION), f"a keyframe of this object on {side} frame")
+        if row.draft.video_uri is not None and Direction.FORWARD not in directions:
+            yield row.row.fault("prompt_video_uri", "a value", "null where tracking.direction=backward")
 
 
-def _is_before(correction: Prompt, keyframe: Prompt) -> bool:
-    """Say whether a correction is not after a keyframe; a frame and a time can't be compared here."""
+def is_tracked_to(correction: Prompt, keyframes: list[Prompt], direction: Direction) -> bool:
+    """Say whether an object may be tracked to a correction; a frame and a time can't be compared here."""
+    sides = [_side(correction, keyframe) for keyframe in keyframes]
+    if direction is Direction.FORWARD:  # after the first of them
+        return any(side is None or side > 0 for side in sides)
+    return bool(sides) and all(side is None or side < 0 for side in sides)
+
+
+def _side(correction: Prompt, keyframe: Prompt) -> float | None:
+    """Return how far a correction is after a keyframe, None where that can't be told."""
+    if keyframe.video_uri is not None:
+        return 1
     for name in ("frame_index", "time_seconds"):
         ours, theirs = getattr(correction, name), getattr(keyframe, name)
         if ours is not None and theirs is not None:
-            return ours <= theirs
-    return False
+            return ours - theirs
+    return None
 
 
 def too_many_objects(rows: list[PromptRow], most: int) -> Iterator[Fault]:
@@ -99,7 +119,7 @@ def too_many_objects(rows: list[PromptRow], most: int) -> Iterator[Fault]:
 
 
 def misfits(row: PromptRow, facts: VideoFacts) -> Iterator[Fault]:
-    """Yield what in a prompt does not fit its video."""
+    """Yield what in a prompt does not fit the video that it is on."""
     height, width = facts.size_hw
     p, frame = row.draft, f"inside the frame, {width}x{height} pixels"
     for x, y in p.points_xy:
@@ -136,8 +156,8 @@ def _value_faults(row: Row) -> Iterator[Fault]:
         yield row.fault("mask_rle", f"size {mask['size']}", "a size [height, width], and counts")
     if v["kind"] not in (None, "keyframe", CORRECTION):
         yield row.fault("kind", repr(v["kind"]), f"null, 'keyframe' or {CORRECTION!r}")
-    if v["prompt_video_uri"] is not None:
-        yield row.fault("prompt_video_uri", "a value", "null; this version does not support it yet")
+    if v["prompt_video_uri"] == "":
+        yield row.fault("prompt_video_uri", "nothing", "another video, or null")
 
 
 def _prompt_fields(v: dict[str, Any]) -> dict[str, Any]:
@@ -198,3 +218,28 @@ def by_video(rows: list[PromptRow]) -> dict[str, list[PromptRow]]:
     for row in rows:
         groups[row.video_id].append(row)
     return dict(groups)
+
+
+@dataclass(frozen=True)
+class RowsOnVideo:
+    """A video that prompts are on."""
+
+    uri: str
+    column: str  # that names it
+    first: Row  # where it is named first
+    prompts: list[PromptRow]
+
+
+def on_own_video(rows: list[PromptRow]) -> RowsOnVideo:
+    """Return what is on the video itself, of all rows of one video."""
+    own = [row for row in rows if row.draft.video_uri is None]
+    return RowsOnVideo(rows[0].video_uri, "video_uri", rows[0].row, own)
+
+
+def on_other_videos(rows: list[PromptRow]) -> list[RowsOnVideo]:
+    """Return what is on each of the videos that references are on."""
+    groups: dict[str, list[PromptRow]] = defaultdict(list)
+    for row in rows:
+        if row.draft.video_uri is not None:
+            groups[row.draft.video_uri].append(row)
+    return [RowsOnVideo(uri, "prompt_video_uri", its[0].row, its) for uri, its in groups.items()]

@@ -1,7 +1,8 @@
 """From a video file to frames, as a player shows them: in order, upright, with square pixels."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ def decode_video(
     start_frame: int = 0,
     max_pixels: int = MAX_PIXELS,
     on_skipped: Callable[[], None] = lambda: None,
+    only: Collection[int] | None = None,
 ) -> Generator[Frame, None, None]:
-    """Yield the frames of a video from `start_frame` on, in display order.
+    """Yield the frames of a video from `start_frame` on, or `only` some of them, in display order.
 
     Decoding always begins at the first frame, so that a frame is the same whatever
     `start_frame` is; those before it are not converted. Times are seconds since the first
     frame and strictly increase. All frames have the first one's size. `on_skipped` is called for each frame
-    before `start_frame`.
+    that is not yielded.
 
     Raises:
         InputMissing: there is no such file.
@@ -41,9 +43,21 @@ def decode_video(
     """
     with (
         opened(path) as container,
-        closing(_frames(path, container, start_frame, max_pixels, on_skipped)) as frames,
+        closing(_frames(path, container, max_pixels)) as frames,
     ):
-        yield from frames
+        for index, to_frame in frames:
+            if index >= start_frame and (only is None or index in only):
+                yield to_frame()
+            else:
+                on_skipped()
+
+
+def decode_times(path: Path, max_pixels: int = MAX_PIXELS) -> Generator[float, None, None]:
+    """Yield the presentation time of each frame in seconds; errors as of `decode_video`."""
+    with opened(path) as container:
+        clock = _Clock()
+        for frame, _ in _decoded(path, container, max_pixels):
+            yield clock.seconds(frame.time)
 
 
 def count_frames(path: Path) -> int:
@@ -114,19 +128,21 @@ def upright(image: np.ndarray, display_matrix: np.ndarray | None) -> np.ndarray:
 
 
 def _frames(
-    path: Path, container: Any, start_frame: int, max_pixels: int, on_skipped: Callable[[], None]
-) -> Generator[Frame, None, None]:
+    path: Path, container: Any, max_pixels: int
+) -> Generator[tuple[int, Callable[[], Frame]], None, None]:
+    """Yield each decoded frame's index, and what converts it."""
     size_hw, clock = None, _Clock()
     for index, (frame, stream) in enumerate(_decoded(path, container, max_pixels)):
         time_seconds = clock.seconds(frame.time)
         if size_hw is None:
             size_hw = displayed_size_hw((frame.height, frame.width), stream.sample_aspect_ratio)
             refuse_large(path, (size_hw[1], size_hw[0]), max_pixels)  # odd pixel aspects stretch small frames
-        if index < start_frame:
-            on_skipped()
-            continue
-        image = _rgb(frame, size_hw)
-        yield Frame(index, time_seconds, image, image.shape[:2])
+        yield index, partial(_converted, frame, index, time_seconds, size_hw)
+
+
+def _converted(frame: Any, index: int, time_seconds: float, size_hw: tuple[int, int]) -> Frame:
+    image = _rgb(frame, size_hw)
+    return Frame(index, time_seconds, image, image.shape[:2])
 
 
 def _decoded(path: Path, container: Any, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[Any, Any]]:

@@ -49,8 +49,9 @@ class Checkpoint:
     """Everything up to one frame, safely stored."""
 
     fingerprint: str  # of the shard, so that a foreign state is never taken
-    next_frame: int
-    spans: dict[str, str]  # SHA-256 by file name, in frame order
+    position: int  # the next frame; backwards, how many frames are done
+    last_frame: int  # that is stored
+    spans: dict[str, str]  # SHA-256 by file name
     state: str  # file name
     state_sha256: str
 
@@ -65,10 +66,22 @@ def span_name(start_frame: int, stop_frame: int) -> str:
     return f"span-{start_frame:09d}-{stop_frame:09d}.parquet"
 
 
+def span_between(start_frame: int, next_frame: int) -> tuple[int, int]:
+    """Return the frames [start, stop) that were passed over from one frame to another, either way.
+
+    >>> span_between(5, 8), span_between(5, 2)
+    ((5, 8), (3, 6))
+    """
+    if start_frame <= next_frame:
+        return start_frame, next_frame
+    return next_frame + 1, start_frame + 1
+
+
 def write_checkpoint(
     workspace: Workspace,
     fingerprint: str,
-    next_frame: int,
+    position: int,
+    last_frame: int,
     spans: Mapping[str, str],
     tensors: Mapping[str, torch.Tensor],
     config: CheckpointConfig,
@@ -78,33 +91,33 @@ def write_checkpoint(
     Args:
         workspace: The attempt's; the spans are stored already.
         fingerprint: The shard's.
-        next_frame: The frame that the state is the past of.
-        spans: SHA-256 by file name, of all masks before `next_frame`.
+        position: How far the state is, as a number that rises from one to the next.
+        last_frame: The last frame that has masks.
+        spans: SHA-256 by file name, of all masks up to there.
         tensors: The engine's state.
     """
-    state = workspace.folder / _files_of(next_frame)[1]
+    state = workspace.folder / _files_of(position)[1]
     # Not by `save_file`: it tells of a full disk by an error of its own that says no more.
     write_whole(state, save(dict(tensors)))
     workspace.keep(state.name)
-    store_checkpoint(
-        workspace, Checkpoint(fingerprint, next_frame, dict(spans), state.name, sha256_of(state))
-    )
+    checkpoint = Checkpoint(fingerprint, position, last_frame, dict(spans), state.name, sha256_of(state))
+    store_checkpoint(workspace, checkpoint)
     staying = kept_files(workspace, config.keep_every_frames)
     for old in sorted(workspace.folder.glob("checkpoint-*.json"))[: -config.keep]:
-        for name in _files_of(_next_frame(old.name)):
+        for name in _files_of(_position(old.name)):
             if name not in staying:
                 workspace.drop(name)
 
 
 def store_checkpoint(workspace: Workspace, checkpoint: Checkpoint) -> None:
     """Let a checkpoint exist, whose spans and state are stored already."""
-    name, _ = _files_of(checkpoint.next_frame)
+    name, _ = _files_of(checkpoint.position)
     workspace.write(name, json.dumps(asdict(checkpoint)).encode())
 
 
 def kept_files(workspace: Workspace, every_frames: int | None) -> tuple[str, ...]:
     """Return the files of those checkpoints of an attempt that stay when it is published."""
-    frames = sorted(_next_frame(path.name) for path in workspace.folder.glob("checkpoint-*.json"))
+    frames = sorted(_position(path.name) for path in workspace.folder.glob("checkpoint-*.json"))
     return tuple(name for frame in worth_keeping(frames, every_frames) for name in _files_of(frame))
 
 
@@ -123,11 +136,11 @@ def worth_keeping(frames: Sequence[int], every_frames: int | None) -> list[int]:
     return kept[1:]
 
 
-def _files_of(next_frame: int) -> tuple[str, str]:
-    return f"checkpoint-{next_frame:09d}.json", f"state-{next_frame:09d}.safetensors"
+def _files_of(position: int) -> tuple[str, str]:
+    return f"checkpoint-{position:09d}.json", f"state-{position:09d}.safetensors"
 
 
-def _next_frame(name: str) -> int:
+def _position(name: str) -> int:
     return int(name.removeprefix("checkpoint-").removesuffix(".json"))
 
 
@@ -145,8 +158,9 @@ def last_stored_frame(store: Store, attempts: str, fingerprint: str) -> int | No
         attempts: The folder of all attempts at a shard.
     """
     found = [read_checkpoint(store, name) for name in stored_checkpoints(store, attempts)]
-    frames = [c.next_frame - 1 for c in found if c is not None and c.fingerprint == fingerprint]
-    return max(frames, default=None)
+    of_shard = [c for c in found if c is not None and c.fingerprint == fingerprint]
+    furthest = max(of_shard, key=lambda checkpoint: checkpoint.position, default=None)
+    return None if furthest is None else furthest.last_frame
 
 
 def take_over_newest(
@@ -185,8 +199,8 @@ def _take_older(workspace: Workspace, newest: str, keep_every_frames: int | None
     """Bring those that stay of the checkpoints before the one that was taken over."""
     folder, _, file = newest.rpartition("/")
     older = [name for name in stored_checkpoints(workspace.store, folder) if name < newest]
-    frames = sorted(_next_frame(name.rpartition("/")[2]) for name in older)
-    for frame in worth_keeping([*frames, _next_frame(file)], keep_every_frames):
+    frames = sorted(_position(name.rpartition("/")[2]) for name in older)
+    for frame in worth_keeping([*frames, _position(file)], keep_every_frames):
         with suppress(FileNotFoundError):
             for name in reversed(_files_of(frame)):
                 workspace.take(f"{folder}/{name}")

@@ -1,87 +1,97 @@
-"""Visit the frames that carry prompts, before tracking starts.
+"""Which frame each prompt is on, before tracking starts.
 
-Every frame looks at all conditioning frames, later ones included, so these come first. A video's
-own frame count is not trusted: the little that the engine must know of it is counted here too.
+A video's own frame count is not trusted: the little that the engine must know of it is counted here too.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Protocol, TypeVar
 
 from pipeline.engine.state import POINTER_SPAN_FRAMES
 from pipeline.errors import PromptInvalid
-from pipeline.records import Frame, Prompt
+from pipeline.records import Direction, Prompt
 
 
-def visit_prompted_frames(
-    frames: Iterable[Frame],
-    prompts: Sequence[Prompt],
-    visit: Callable[[Frame, list[Prompt]], None],
-) -> int:
-    """Call `visit` once for each frame that carries prompts, in order, with these by object id.
+def placed(times_seconds: Iterable[float], prompts: Sequence[Prompt]) -> tuple[list[Prompt], int]:
+    """Return prompts that all have a frame, and the number of the video's frames, 16 if there are more.
 
-    Goes no further than the last prompt, or 16 frames, and holds one frame at a time. A time means
-    the frame on show then: the last one that does not start later.
+    A time means the frame on show then: the last one that does not start later. Goes no further than the
+    last time, or 16 frames.
 
-    Returns:
-        The number of frames if there are fewer than 16, otherwise 16.
-
-    Raises:
-        PromptInvalid: A prompt is past the end, or two of one object fall on one frame.
+    Args:
+        times_seconds: When each frame of the video starts.
     """
-    by_frame: dict[int, list[Prompt]] = defaultdict(list)
-    for prompt in prompts:
-        if prompt.frame_index is not None:
-            by_frame[prompt.frame_index].append(prompt)
     by_time = sorted((p.time_seconds, i) for i, p in enumerate(prompts) if p.time_seconds is not None)
-    count = 0
-    for frame, end_seconds in with_ends(frames):
-        count = frame.index + 1
-        due = by_frame.pop(frame.index, [])
+    found, count = list(prompts), 0
+    for frame_index, end_seconds in enumerate(_ends(times_seconds)):
+        count = frame_index + 1
         while by_time and by_time[0][0] < end_seconds:
-            prompt = prompts[by_time.pop(0)[1]]
-            due.append(replace(prompt, frame_index=frame.index, time_seconds=None))
-        if due:
-            visit(frame, _one_an_object(due))
-        if not by_frame and not by_time and count >= POINTER_SPAN_FRAMES:
+            _, i = by_time.pop(0)
+            found[i] = replace(prompts[i], frame_index=frame_index, time_seconds=None)
+        if not by_time and count >= POINTER_SPAN_FRAMES:
             break
-    for prompt in (prompt for late in by_frame.values() for prompt in late):
-        raise PromptInvalid(
-            f"object {prompt.object_id}: prompt on frame {prompt.frame_index}, "
-            f"but the video has {count} frames, the first is 0"
+    return found, min(count, POINTER_SPAN_FRAMES)
+
+
+def first_frames(prompts: Iterable[Prompt]) -> dict[int, int]:
+    """Return by object id the frame that it is tracked from, of prompts that all have a frame.
+
+    What another video shows of an object is known before the first frame.
+    """
+    frames: dict[int, int] = {}
+    for prompt in prompts:
+        if not prompt.is_correction:
+            frame_index = 0 if prompt.video_uri is not None else frame_of(prompt)
+            frames[prompt.object_id] = min(frame_index, frames.get(prompt.object_id, frame_index))
+    return frames
+
+
+def frame_of(prompt: Prompt) -> int:
+    """Return the frame of a prompt that has one."""
+    if prompt.frame_index is None:
+        raise ValueError(
+            f"prompt of object {prompt.object_id}: expected a frame, got {prompt.time_seconds} s"
         )
-    return min(count, POINTER_SPAN_FRAMES)
+    return prompt.frame_index
 
 
-class Timed(Protocol):
-    """A frame, or what was made of one."""
+def refuse_clashes(prompts: Sequence[Prompt], direction: Direction) -> None:
+    """Raise PromptInvalid for two prompts of an object on a frame, or a correction where it is not tracked.
 
-    @property
-    def time_seconds(self) -> float: ...
+    Args:
+        prompts: Of one pass, all with a frame.
+    """
+    own: dict[int, list[Prompt]] = defaultdict(list)
+    for prompt in prompts:
+        if prompt.video_uri is None:
+            own[prompt.object_id].append(prompt)
+    starts = first_frames(prompts)
+    for object_id, its_prompts in own.items():
+        for prompt in its_prompts:
+            if prompt.is_correction:
+                _refuse_untracked(prompt, starts.get(object_id), direction)
+        for one, other in pairwise(sorted(its_prompts, key=frame_of)):
+            if one.frame_index == other.frame_index:
+                raise PromptInvalid(
+                    f"object {object_id}: two prompts on frame {one.frame_index}; give one, "
+                    "such as a box with points"
+                )
 
 
-Shown = TypeVar("Shown", bound=Timed)
+def _refuse_untracked(correction: Prompt, start: int | None, direction: Direction) -> None:
+    if start is None or direction.step * (frame_of(correction) - start) < 0:
+        side = "before" if direction is Direction.FORWARD else "after"
+        raise PromptInvalid(
+            f"object {correction.object_id}: correction on frame {correction.frame_index}, {side} its first "
+            "keyframe, where it is not tracked"
+        )
 
 
-def with_ends(frames: Iterable[Shown]) -> Iterator[tuple[Shown, float]]:
-    """Yield each frame with the time at which the next one takes its place; the last one stays."""
-    shown: Shown | None = None
-    for frame in frames:
-        if shown is not None:
-            yield shown, frame.time_seconds
-        shown = frame
-    if shown is not None:
-        yield shown, float("inf")
-
-
-def _one_an_object(prompts: list[Prompt]) -> list[Prompt]:
-    ordered = sorted(prompts, key=lambda prompt: prompt.object_id)
-    for first, second in pairwise(ordered):
-        if first.object_id == second.object_id:
-            raise PromptInvalid(
-                f"object {first.object_id}: two prompts on frame {first.frame_index}; "
-                "give one, such as a box with points"
-            )
-    return ordered
+def _ends(times_seconds: Iterable[float]) -> Iterator[float]:
+    """Yield when each frame is replaced by the next one; the last one stays."""
+    times = iter(times_seconds)
+    if next(times, None) is None:
+        return
+    yield from times
+    yield float("inf")

@@ -14,7 +14,7 @@ from pipeline.outputs.checkpoints import (
     stored_checkpoints,
 )
 from pipeline.outputs.mask_table import write_span
-from pipeline.records import Shard
+from pipeline.records import Direction, Shard
 from pipeline.schemas import MASKS
 from pipeline.storage.files import sha256_of
 from pipeline.storage.workspace import Workspace
@@ -36,6 +36,8 @@ def keep_unchanged(run: RunFolder, marker: Marker, shard: Shard) -> int:
         The frame that is gone on from; 0 where no state was kept, or more than corrections changed.
     """
     if changed_keys(marker.fingerprint, shard.fingerprint) != [CORRECTIONS]:
+        return 0
+    if shard.direction is Direction.BACKWARD:  # few are corrected, and their states count frames otherwise
         return 0
     with run.attempt(shard.id, KEPT) as workspace:
         masks = workspace.folder / ".published.parquet"
@@ -74,20 +76,22 @@ def _keep(run: RunFolder, workspace: Workspace, masks: Path, marker: Marker, sha
     last = 0
     for name in reversed(stored_checkpoints(run.store, run.states(shard.id))):
         found = read_checkpoint(run.store, name)
-        if found is None or found.next_frame > first or found.fingerprint != digest_of(marker.fingerprint):
+        if found is None or found.position > first or found.fingerprint != digest_of(marker.fingerprint):
             continue
         state = workspace.take(f"{run.states(shard.id)}/{found.state}")
         if sha256_of(state) != found.state_sha256:
             continue
-        span = workspace.folder / span_name(last, found.next_frame)
+        span = workspace.folder / span_name(last, found.position)
         frame = field("frame_index")
-        rows = dataset(masks).to_table(filter=(frame >= last) & (frame < found.next_frame))
+        rows = dataset(masks).to_table(filter=(frame >= last) & (frame < found.position))
         write_span(span, rows.replace_schema_metadata(MASKS.metadata).to_batches())
         workspace.keep(span.name)
         spans[span.name] = sha256_of(span)
-        last = found.next_frame
+        last = found.position
         store_checkpoint(
             workspace,
-            Checkpoint(digest_of(shard.fingerprint), last, dict(spans), found.state, found.state_sha256),
+            Checkpoint(
+                digest_of(shard.fingerprint), last, last - 1, dict(spans), found.state, found.state_sha256
+            ),
         )
     return last

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -11,33 +10,31 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import torch
 
 from pipeline.engine.cpu_tuning import use_one_thread
 from pipeline.engine.engine import Engine
-from pipeline.engine.features import FrameFeatures
 from pipeline.engine.frame_step import FrameOutput
-from pipeline.engine.prompts import DensePrompt, PointPrompt, dense_prompt, point_prompt
 from pipeline.engine.sam2_model import build_model
 from pipeline.engine.shared_engine import SharedEngine
 from pipeline.engine.state import VideoState
 from pipeline.errors import RunInUse, Stopped, WeightsError
 from pipeline.failpoints import reach
-from pipeline.inputs.frames import open_frames, read_ahead
-from pipeline.inputs.resize import to_model_input
 from pipeline.inputs.weights import read_weights
-from pipeline.outputs.checkpoints import drop_checkpoints, kept_files, take_over_newest
+from pipeline.outputs.checkpoints import drop_checkpoints, kept_files, span_between, take_over_newest
 from pipeline.outputs.mask_table import rows_of
-from pipeline.outputs.rle import decode_mask
-from pipeline.records import Attempt, Frame, Prompt, Shard, ShardReport, ShardStatus
-from pipeline.stages.corrections import Corrections, refuse_untracked
+from pipeline.records import Attempt, Direction, Shard, ShardReport, ShardStatus
+from pipeline.stages.corrections import Corrections
 from pipeline.stages.gpu_memory import GpuMemoryWatch
 from pipeline.stages.model import find_weights
-from pipeline.stages.on_frames import OnFrames, told
-from pipeline.stages.prompted_frames import visit_prompted_frames, with_ends
+from pipeline.stages.on_frames import OnFrames
+from pipeline.stages.prompted_frames import first_frames, placed, refuse_clashes
+from pipeline.stages.prompting import Prompting
 from pipeline.stages.segment_config import SegmentConfig
-from pipeline.stages.span_log import SpanLog
+from pipeline.stages.shard_video import ShardVideo
+from pipeline.stages.span_log import SpanLog, written_by_the_other_pass
 from pipeline.stages.video_identity import identified, seen_before
 from pipeline.storage.uris import shown
 from pipeline.storage.workspace import Workspace
@@ -50,10 +47,9 @@ logger = logging.getLogger(__name__)
 
 
 class Begun(NamedTuple):
-    """A shard under way: its past, and where its first frame is."""
+    """A shard under way: its past, and what it has done."""
 
     state: VideoState
-    first_frame: int
     log: SpanLog
 
 
@@ -73,6 +69,7 @@ class SegmentStage:
         self.cores = cores or torch.get_num_threads()
         self.engine = SharedEngine(partial(_make_engine, config, weights), self.cores)
         self.shards_at_once = self.engine.videos_in_flight
+        self.prompting = Prompting(self.engine, config)
         self.run = RunFolder.of(run, config.storage)
         self.stands_in = stands_in
 
@@ -104,26 +101,29 @@ class SegmentStage:
         shard = identified(shard, self.config.source)
         with (
             self.run.attempt(shard.id, attempt.name) as workspace,
-            seen_before(shard, self.config.source, lambda: on_frames(None)) as video,
+            seen_before(shard, self.config.source, lambda: on_frames(None)) as path,
         ):
             note_begin(workspace, shard)
-            begun = self._resume(shard, workspace) or self._begin(shard, video, workspace, on_frames)
+            video = self._video(path, on_frames)
+            prompts, num_frames = placed(video.times(), shard.prompts)
+            refuse_clashes(prompts, shard.direction)
+            shard = replace(shard, prompts=tuple(prompts))
+            begun = self._resume(shard, workspace) or self._begin(shard, num_frames, workspace, on_frames)
             with begun.log:
-                first_computed = begun.state.next_frame
+                done_before = begun.state.frames_done
                 gpu_memory_share = self._propagate(shard, video, begun, on_frames)
-                stop = begun.state.next_frame
                 report = ShardReport(
                     shard_id=shard.id,
                     video_id=shard.video_id,
                     status=ShardStatus.DONE,
                     objects=len(shard.object_ids),
-                    frames=stop - begun.first_frame,
-                    frames_computed=stop - first_computed,
+                    frames=begun.state.frames_done,
+                    frames_computed=begun.state.frames_done - done_before,
                     seconds=time.monotonic() - started,
                     attempts=attempt.number,
                     gpu_memory_share=gpu_memory_share,
                 )
-                self._commit(shard, attempt, begun.log, stop, report)
+                self._commit(shard, attempt, begun, report)
         return report
 
     def _check_weights(self, shard: Shard) -> None:
@@ -144,76 +144,65 @@ class SegmentStage:
             return None
         checkpoint, tensors = found
         state = VideoState.from_tensors(tensors, self.engine.engine.state_device)
-        log = self._span_log(shard, workspace, checkpoint.spans, state.next_frame)
-        return Begun(state, state.first_frame, log)
+        return Begun(state, self._span_log(shard, workspace, checkpoint.spans, state))
 
-    def _begin(self, shard: Shard, video: Path, workspace: Workspace, on_frames: OnFrames) -> Begun:
+    def _begin(self, shard: Shard, num_frames: int, workspace: Workspace, on_frames: OnFrames) -> Begun:
         drop_checkpoints(workspace)  # of another model, or damaged
-        state = VideoState()
-        with closing(self._frames(video, 0, on_frames)) as frames:
-            state.num_frames = visit_prompted_frames(
-                told(frames, on_frames),
-                shard.keyframes,
-                lambda frame, prompts: self._condition(state, frame, prompts, on_frames),
-            )
-        state.next_frame = state.first_frame
-        return Begun(state, state.first_frame, self._span_log(shard, workspace, {}, state.first_frame))
+        starts = first_frames(shard.prompts).values()
+        first = min(starts) if shard.direction is Direction.FORWARD else max(starts)
+        state = VideoState(num_frames, first, first_frame=first, direction=shard.direction)
+        self.prompting.give_references(shard, state, lambda path: self._video(path, on_frames))
+        return Begun(state, self._span_log(shard, workspace, {}, state))
 
-    def _condition(self, state: VideoState, frame: Frame, prompts: list[Prompt], on_frames: OnFrames) -> None:
-        (features,) = self.engine.encode([frame])
-        for prompt in prompts:
-            on_frames(None)
-            model_prompt = _model_prompt(prompt, frame.video_size_hw, self.engine.image_size_px)
-            self.engine.condition(state, prompt.object_id, features, model_prompt)
-
-    def _correct(self, state: VideoState, prompt: Prompt, features: FrameFeatures) -> None:
-        refuse_untracked(prompt, state.objects.get(prompt.object_id), features.frame_index)
-        model_prompt = _model_prompt(prompt, features.video_size_hw, self.engine.image_size_px)
-        self.engine.correct(state, prompt.object_id, features, model_prompt)
-
-    def _propagate(self, shard: Shard, video: Path, begun: Begun, on_frames: OnFrames) -> float:
+    def _propagate(self, shard: Shard, video: ShardVideo, begun: Begun, on_frames: OnFrames) -> float:
         """Carry the objects along the frames; what was stored before is not computed again.
 
         Returns:
             The highest share of the GPU's memory that was taken, 0 to 1.
         """
-        on_frames(begun.state.next_frame - begun.first_frame)
+        state, log = begun
+        on_frames(state.frames_done)
         watch = GpuMemoryWatch(self.config.checkpoint.early_at_gpu_share)
-        start = begun.state.next_frame
-        corrections = Corrections(shard.corrections, start, is_resumed=start > begun.first_frame)
+        corrections = Corrections(shard.corrections, state)
         # Masks become rows in a thread of their own, while the next frames are computed.
         with (
-            closing(self._frames(video, begun.state.next_frame, on_frames)) as frames,
+            closing(self.prompting.key_frames(shard, video, state)) as key_frames,
+            closing(video.passed_over(state)) as frames,
             ThreadPoolExecutor(1, "rows", initializer=use_one_thread) as rows,
         ):
-            for features, end_seconds in with_ends(self.engine.encode(frames)):
-                for prompt in corrections.due(features.frame_index, features.time_seconds, end_seconds):
-                    self._correct(begun.state, prompt, features)
-                output = self.engine.step(begun.state, features)
-                begun.log.add(rows.submit(self._rows, shard, output), begun.state)
+            for features in self.engine.encode(frames):
+                key_frames.prepare()
+                if features.is_after_cut:
+                    state.forget_tracked()
+                for prompt in corrections.due(features.frame_index):
+                    self.prompting.correct(state, prompt, features)
+                output = self.engine.step(state, features)
+                left_out = written_by_the_other_pass(state, output, self.config.tracking.direction)
+                log.add(rows.submit(self._rows, shard, output, left_out), state)
                 if watch.has_filled(self.engine.engine.memory_share()):
-                    begun.log.store(begun.state)
+                    log.store(state)
                 reach("frame")
                 try:
-                    on_frames(begun.state.next_frame - begun.first_frame)
+                    on_frames(state.frames_done)
                 except Stopped:
-                    begun.log.store(begun.state)
-                    begun.log.flush()
+                    log.store(state)
+                    log.flush()
                     raise
-        corrections.refuse_missed(begun.state.next_frame)
+            key_frames.refuse_missed()
+        corrections.refuse_missed(state.next_frame)
         return watch.highest
 
-    def _rows(self, shard: Shard, output: FrameOutput) -> pa.RecordBatch:
-        return rows_of(shard.video_id, self.engine.masks(output), shard.labels)
+    def _rows(self, shard: Shard, output: FrameOutput, left_out: list[int]) -> pa.RecordBatch:
+        rows = rows_of(shard.video_id, self.engine.masks(output), shard.labels)
+        return rows.filter(pa.array(~np.isin(rows["object_id"], left_out)))
 
-    def _frames(self, video: Path, start_frame: int, on_frames: OnFrames) -> Generator[Frame, None, None]:
-        """Yield frames at the model's input size, decoded and resized ahead of their use."""
-        frames = open_frames(video, self.config.frames, start_frame, lambda: on_frames(None))
-        side_px = self.engine.image_size_px
-        return read_ahead((to_model_input(f, side_px) for f in frames), self.config.frames.queue_bytes)
+    def _video(self, path: Path, on_frames: OnFrames) -> ShardVideo:
+        return ShardVideo(path, self.config, self.engine.image_size_px, lambda: on_frames(None))
 
-    def _span_log(self, shard: Shard, workspace: Workspace, spans: dict[str, str], start: int) -> SpanLog:
-        return SpanLog(workspace, self._state_fingerprint(shard), self.config.checkpoint, spans, start)
+    def _span_log(
+        self, shard: Shard, workspace: Workspace, spans: dict[str, str], state: VideoState
+    ) -> SpanLog:
+        return SpanLog(workspace, self._state_fingerprint(shard), self.config.checkpoint, spans, state)
 
     def _state_fingerprint(self, shard: Shard) -> str:
         """Return what a checkpoint must have been made of: no model can go on from another's state."""
@@ -227,8 +216,9 @@ class SegmentStage:
         rungs = [f"gpu_memory:{rung}" for rung in self.engine.relief.rungs]
         return (*rungs, *([f"smaller_model:{self.config.model.name}"] if self.stands_in else []))
 
-    def _commit(self, shard: Shard, attempt: Attempt, log: SpanLog, stop: int, report: ShardReport) -> None:
-        sha256, size_bytes, rows = log.finish(stop, self._metadata(shard))
+    def _commit(self, shard: Shard, attempt: Attempt, begun: Begun, report: ShardReport) -> None:
+        state, log = begun
+        sha256, size_bytes, rows = log.finish(state, self._metadata(shard))
         marker = Marker(
             shard_id=shard.id,
             video_id=shard.video_id,
@@ -239,6 +229,7 @@ class SegmentStage:
             rows=rows,
             objects=report.objects,
             frames=report.frames,
+            span=span_between(state.first_frame, state.next_frame),
             frames_computed=report.frames_computed,
             seconds=report.seconds,
             attempts=report.attempts,
@@ -255,6 +246,7 @@ class SegmentStage:
     def _metadata(self, shard: Shard) -> dict[str, str]:
         return {
             "shard": shard.id,
+            "direction": shard.direction.value,
             "fingerprint": digest_of(shard.fingerprint),
             "model": self.config.model.name,
             "weights_sha256": self.weights_sha256,
@@ -266,11 +258,3 @@ class SegmentStage:
 def _make_engine(config: SegmentConfig, weights: Path) -> Engine:
     model = build_model(config.model.architecture, read_weights(weights), config.model.image_size_px)
     return Engine(model, config.engine, config.tracking)
-
-
-def _model_prompt(
-    prompt: Prompt, video_size_hw: tuple[int, int], image_size_px: int
-) -> PointPrompt | DensePrompt:
-    if prompt.mask is None:
-        return point_prompt(prompt, video_size_hw, image_size_px)
-    return dense_prompt(decode_mask(prompt.mask), image_size_px)

@@ -6,10 +6,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pyarrow as pa
 
+from pipeline.engine.config import Directions
 from pipeline.engine.cpu_tuning import use_one_thread
+from pipeline.engine.frame_step import FrameOutput
 from pipeline.engine.state import VideoState
-from pipeline.outputs.checkpoints import CheckpointConfig, span_name, write_checkpoint
+from pipeline.outputs.checkpoints import (
+    CheckpointConfig,
+    span_between,
+    span_name,
+    write_checkpoint,
+)
 from pipeline.outputs.mask_table import merge_spans, write_span
+from pipeline.records import Direction
 from pipeline.storage.files import sha256_of
 from pipeline.storage.workspace import Workspace
 from pipeline.work.commits import TABLE
@@ -32,14 +40,14 @@ class SpanLog:
         fingerprint: str,
         config: CheckpointConfig,
         spans: Mapping[str, str],
-        start: int,
+        state: VideoState,
     ):
-        """Go on after `spans` (SHA-256 by file name), which hold all masks before frame `start`."""
+        """Go on after `spans` (SHA-256 by file name), which hold all masks before the state's next frame."""
         self.workspace = workspace
         self.fingerprint = fingerprint
         self.config = config
         self.spans = dict(spans)
-        self.start = start
+        self.start = state.next_frame
         self.rows: Rows = []
         self._writer = ThreadPoolExecutor(1, "checkpoint", initializer=use_one_thread)
         self._written: Future[None] = Future()
@@ -64,37 +72,47 @@ class SpanLog:
     def store(self, state: VideoState) -> None:
         """Make everything up to now durable, soon: masks first, then the state."""
         self.flush()
-        tensors, stop = state.to_tensors(), state.next_frame
-        rows, start = self._take_rows(stop)
-        self._written = self._writer.submit(self._store, rows, start, stop, tensors)
+        rows, span = self._take_rows(state)
+        stored = (state.position, state.next_frame - state.direction.step, state.to_tensors())
+        self._written = self._writer.submit(self._store, rows, span, *stored)
         self._last_stored = time.monotonic()
 
     def flush(self) -> None:
         """Wait until all that was to be stored is durable; raise what kept it from that."""
         self._written.result()
 
-    def finish(self, stop: int, metadata: Mapping[str, str]) -> tuple[str, int, int]:
+    def finish(self, state: VideoState, metadata: Mapping[str, str]) -> tuple[str, int, int]:
         """Merge all spans into the attempt's table; return its SHA-256, bytes and number of rows."""
         self.flush()
-        self._write_span(*self._take_rows(stop), stop)
+        self._write_span(*self._take_rows(state))
         table = self.workspace.folder / TABLE
-        rows = merge_spans([self.workspace.folder / name for name in self.spans], table, metadata)
+        rows = merge_spans([self.workspace.folder / name for name in sorted(self.spans)], table, metadata)
         self.workspace.keep(TABLE)
         return sha256_of(table), table.stat().st_size, rows
 
-    def _take_rows(self, stop: int) -> tuple[Rows, int]:
-        taken, self.rows = (self.rows, self.start), []
-        self.start = stop
+    def _take_rows(self, state: VideoState) -> tuple[Rows, tuple[int, int]]:
+        taken, self.rows = (self.rows, span_between(self.start, state.next_frame)), []
+        self.start = state.next_frame
         return taken
 
-    def _store(self, rows: Rows, start: int, stop: int, tensors: Mapping) -> None:
-        self._write_span(rows, start, stop)
-        write_checkpoint(self.workspace, self.fingerprint, stop, self.spans, tensors, self.config)
+    def _store(
+        self, rows: Rows, frames: tuple[int, int], position: int, last_frame: int, tensors: Mapping
+    ) -> None:
+        self._write_span(rows, frames)
+        checkpoint = (position, last_frame, self.spans, tensors)
+        write_checkpoint(self.workspace, self.fingerprint, *checkpoint, self.config)
 
-    def _write_span(self, rows: Rows, start: int, stop: int) -> None:
+    def _write_span(self, rows: Rows, frames: tuple[int, int]) -> None:
         if not rows:
             return
-        span = self.workspace.folder / span_name(start, stop)
+        span = self.workspace.folder / span_name(*frames)
         write_span(span, [row.result() for row in rows])
         self.workspace.keep(span.name)
         self.spans[span.name] = sha256_of(span)
+
+
+def written_by_the_other_pass(state: VideoState, output: FrameOutput, directions: Directions) -> list[int]:
+    """Return the objects of a frame whose rows the pass forward writes: both passes have the first prompt."""
+    if state.direction is Direction.FORWARD or directions is Directions.backward:
+        return []
+    return [i for i in output.object_ids if state.objects[i].first_frame == output.frame_index]

@@ -39,7 +39,7 @@ def _row(
         "status": _status(len(shards), len(finished), len(failed)),
         "shards": len(shards),
         "objects": sum(marker["objects"] for marker in finished),
-        "frames": max((marker["frames"] for marker in finished), default=0),
+        "frames": _covered(marker.get("span", [0, marker["frames"]]) for marker in finished),
         "seconds": sum(record["seconds"] for record in [*finished, *failed]),
         "frames_per_second": _speed(finished),
         "attempts": sum(record["attempts"] for record in [*finished, *failed]),
@@ -53,6 +53,19 @@ def _speed(finished: Sequence[Mapping]) -> float | None:
     """Return frames/s of the attempts that won; what they took over from others does not count."""
     computed, seconds = (sum(marker[key] for marker in finished) for key in ("frames_computed", "seconds"))
     return computed / seconds if computed and seconds else None
+
+
+def _covered(spans: Iterable[list[int]]) -> int:
+    """Return how many frames lie in at least one of the spans [start, stop).
+
+    >>> _covered([(4, 10), (0, 5), (20, 21)])
+    11
+    """
+    count = end = 0
+    for start, stop in sorted(map(tuple, spans)):
+        count += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return count
 
 
 def _status(shards: int, finished: int, failed: int) -> str:

@@ -10,7 +10,7 @@ from pipeline.errors import InputChanged, InputMissing, InputUnavailable
 from pipeline.inputs.source import SourceConfig, localized, source_identity
 from pipeline.records import Shard
 from pipeline.storage.uris import local_path, shown
-from pipeline.work.fingerprints import UNREADABLE, source_text
+from pipeline.work.fingerprints import UNREADABLE, reference_key, source_text
 
 
 def identified(shard: Shard, config: SourceConfig) -> Shard:
@@ -23,15 +23,11 @@ def identified(shard: Shard, config: SourceConfig) -> Shard:
     planned = shard.fingerprint.get("source")
     if planned is None:
         return shard
-    with _blaming_machine(shard):
+    with _blaming_machine(planned):
         seen = source_identity(shard.video_uri, config)
     if planned == UNREADABLE:
         return replace(shard, fingerprint={**shard.fingerprint, "source": source_text(seen)})
-    if not _is_same(json.loads(planned), seen, shard.video_uri):
-        raise InputChanged(
-            f"{shown(shard.video_uri)}: the run was planned with {planned}, this worker sees "
-            f"{source_text(seen)}; if the video was replaced, run again"
-        )
+    _refuse_another(shard.video_uri, planned, seen)
     return shard
 
 
@@ -43,19 +39,44 @@ def seen_before(shard: Shard, config: SourceConfig, on_block: Callable[[], None]
         InputUnavailable: It is missing here, though the driver saw it: this machine may lack a mount.
     """
     with ExitStack() as stack:
-        with _blaming_machine(shard):
+        with _blaming_machine(shard.fingerprint.get("source", UNREADABLE)):
             path = stack.enter_context(localized(shard.video_uri, config, on_block))
         yield path
 
 
 @contextmanager
-def _blaming_machine(shard: Shard) -> Iterator[None]:
+def reference_video(shard: Shard, uri: str, config: SourceConfig) -> Iterator[tuple[str, Path]]:
+    """Give the identity of another video that prompts are on, and a path on this machine to it.
+
+    Raises:
+        InputChanged, InputMissing, InputUnavailable: As for the shard's own video.
+    """
+    planned = shard.fingerprint.get(reference_key(uri), UNREADABLE)
+    with ExitStack() as stack:
+        with _blaming_machine(planned):
+            seen = source_identity(uri, config)
+            if planned != UNREADABLE:
+                _refuse_another(uri, planned, seen)
+            path = stack.enter_context(localized(uri, config))
+        yield source_text(seen), path
+
+
+@contextmanager
+def _blaming_machine(planned: str) -> Iterator[None]:
     try:
         yield
     except InputMissing as error:
-        if shard.fingerprint.get("source", UNREADABLE) == UNREADABLE:
+        if planned == UNREADABLE:
             raise
         raise InputUnavailable(f"{error}; the driver could read it: is it mounted on this machine?") from None
+
+
+def _refuse_another(uri: str, planned: str, seen: dict) -> None:
+    if not _is_same(json.loads(planned), seen, uri):
+        raise InputChanged(
+            f"{shown(uri)}: the run was planned with {planned}, this worker sees "
+            f"{source_text(seen)}; if the video was replaced, run again"
+        )
 
 
 def _is_same(planned: dict, seen: dict, uri: str) -> bool:

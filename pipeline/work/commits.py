@@ -49,6 +49,7 @@ class Marker:
     seconds: float  # of its work
     attempts: int
     fingerprint: dict[str, str]
+    span: tuple[int, int] = (0, 0)  # the frames [start, stop) that have masks
     flags: tuple[str, ...] = ()  # what a reader should know: another model, less memory
     kept: tuple[str, ...] = ()  # files of the attempt that stay beside its table
 
@@ -173,7 +174,9 @@ def _put_in_order(run: RunFolder, markers: Iterable[Marker], published: dict[str
 
 
 def _marker(record: dict) -> Marker:
-    return Marker(**{**record, **{key: tuple(record.get(key, ())) for key in ("flags", "kept")}})
+    listed = {"span": tuple(record.get("span", (0, record["frames"])))}
+    listed |= {key: tuple(record.get(key, ())) for key in ("flags", "kept")}
+    return Marker(**{**record, **listed})
 
 
 def _differences(marker: Marker, planned: dict[str, Shard]) -> list[str]:

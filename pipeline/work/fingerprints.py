@@ -19,6 +19,7 @@ def fingerprint(
     source: Mapping[str, str | int] | None,
     config: Mapping[str, Any],
     weights_sha256: str,
+    references: Mapping[str, Mapping[str, str | int] | None] | None = None,
 ) -> dict[str, str]:
     """Return all that decides the masks, by name.
 
@@ -27,15 +28,30 @@ def fingerprint(
         source: The video's size and ETag, or what its store has instead; None if it can't be read.
         config: The settings that affect masks, and no others, by full name.
         weights_sha256: Of the weights file.
+        references: Likewise of each other video that prompts are on, by URI.
     """
     return {
         "prompts": _digest(sorted(_text(prompt) for prompt in prompts if not prompt.is_correction)),
         **_corrections([prompt for prompt in prompts if prompt.is_correction]),
-        "source": UNREADABLE if source is None else source_text(source),
+        "source": _source(source),
+        **{reference_key(uri): _source(seen) for uri, seen in (references or {}).items()},
         "weights": weights_sha256,
         "schema": MASKS_VERSION,
         **{f"config.{name}": str(value) for name, value in sorted(config.items())},
     }
+
+
+def reference_key(uri: str) -> str:
+    """Return the name of another video's identity; URIs may hold secrets, fingerprints are stored.
+
+    >>> reference_key("b.mp4")
+    'reference.5d1bc6d1'
+    """
+    return f"reference.{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
+
+
+def _source(identity: Mapping[str, str | int] | None) -> str:
+    return UNREADABLE if identity is None else source_text(identity)
 
 
 def _corrections(prompts: Sequence[Prompt]) -> dict[str, str]:
@@ -54,6 +70,8 @@ def _corrections(prompts: Sequence[Prompt]) -> dict[str, str]:
 def _text(prompt: Prompt) -> str:
     values = asdict(prompt)
     del values["is_correction"]
+    if prompt.video_uri is None:
+        del values["video_uri"]
     return repr(values)
 
 

@@ -1,8 +1,9 @@
 """Which shards there are: one a video, or one a group of its objects."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from pipeline.records import Prompt, Shard
+from pipeline.records import Direction, Prompt, Shard
 from pipeline.storage.names import path_name
 
 
@@ -53,6 +54,49 @@ def make_shards(
         )
         for group in groups
     ]
+
+
+def in_directions(shard: Shard, directions: Sequence[Direction]) -> list[Shard]:
+    """Return a shard once a direction; none backwards for what is tracked from the first frame on.
+
+    Corrections go with the pass that they mend. Of one by time and a key frame by frame, or the other way
+    round, it can't be told here which is first: such a correction goes forward, if that is a direction.
+    """
+    passes = [_in_direction(shard, direction, len(directions) > 1) for direction in directions]
+    return [one for one in passes if one is not None]
+
+
+def _in_direction(shard: Shard, direction: Direction, is_one_of_two: bool) -> Shard | None:
+    backward = direction is Direction.BACKWARD
+    known_before = {p.object_id for p in shard.prompts if backward and _is_at_the_start(p)}
+    prompts = [p for p in shard.prompts if p.object_id not in known_before]
+    if is_one_of_two:
+        prompts = [p for p in prompts if not p.is_correction or _mends_backward(p, prompts) == backward]
+    if all(prompt.is_correction for prompt in prompts):
+        return None
+    shard_id = f"{shard.id}~backward" if backward else shard.id
+    return replace(shard, id=shard_id, prompts=tuple(prompts), direction=direction)
+
+
+def _is_at_the_start(prompt: Prompt) -> bool:
+    """Say whether nothing of its object is before it."""
+    place = prompt.frame_index if prompt.time_seconds is None else prompt.time_seconds
+    return not prompt.is_correction and (place == 0 or prompt.video_uri is not None)
+
+
+def _mends_backward(correction: Prompt, prompts: Iterable[Prompt]) -> bool:
+    """Say whether a correction lies before all key frames of its object."""
+    keys = [p for p in prompts if p.object_id == correction.object_id and not p.is_correction]
+    return all(is_before(correction, key) for key in keys)
+
+
+def is_before(one: Prompt, other: Prompt) -> bool:
+    """Say whether a prompt is known to be on an earlier frame; a frame and a time can't be compared here."""
+    for name in ("frame_index", "time_seconds"):
+        ours, theirs = getattr(one, name), getattr(other, name)
+        if ours is not None and theirs is not None:
+            return ours < theirs
+    return False
 
 
 def longest_first(shards: Iterable[Shard]) -> list[Shard]:

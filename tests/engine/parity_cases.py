@@ -85,7 +85,7 @@ def compare(model: SAM2Base, architecture: str, case: Case) -> Agreement:
     apart, however exact each step is: steps are compared from the official past, whole runs by their masks.
     """
     frames = scene(case.num_frames, model.image_size)
-    engine = engine_of(model, tracking=TrackingConfig(case.max_conditioning))
+    engine = engine_of(model, tracking=TrackingConfig(max_conditioning_frames=case.max_conditioning))
     _, ours = propagate(engine, frames, case.prompts, MASKS)
     theirs = official_runs(model, architecture, case)
     assert ours.keys() == theirs.keys()

@@ -94,7 +94,7 @@ def test_every_kind_of_prompt_comes_through(check, clip):
         pytest.param({"mask_rle": EMPTY_MASK}, "mask_rle", "empty", id="empty mask"),
         pytest.param(BOX | {"kind": "guess"}, "kind", "guess", id="no such kind"),
         pytest.param(BOX | {"kind": "correction"}, "kind", "correction", id="a correction of nothing"),
-        pytest.param(BOX | {"prompt_video_uri": "b.mp4"}, "prompt_video_uri", "a value", id="cross-video"),
+        pytest.param(BOX | {"prompt_video_uri": "b.mp4"}, "prompt_video_uri", "b.mp4", id="no such other video"),
         pytest.param(BOX | {"video_uri": "none.mp4"}, "video_uri", "none.mp4", id="no such video"),
     ],
 )

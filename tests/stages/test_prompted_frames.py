@@ -1,29 +1,20 @@
-"""The frames that carry prompts are found by index and by time, holding one frame at a time."""
+"""Prompts by time are given the frame on show then; clashes of prompts on one frame are refused."""
 
-import numpy as np
 import pytest
 
 from pipeline.errors import PromptInvalid
-from pipeline.records import Frame, Prompt
-from pipeline.stages.prompted_frames import visit_prompted_frames
+from pipeline.records import Direction, Prompt
+from pipeline.stages.prompted_frames import first_frames, placed, refuse_clashes
 
 TIMES = [0.0, 0.1, 0.15, 0.5, 0.6]  # a variable frame rate
 
 
-def frames(times=TIMES):
-    return [Frame(i, t, np.zeros((2, 2, 3), np.uint8), (2, 2)) for i, t in enumerate(times)]
+def prompt(object_id=1, **more):
+    return Prompt(object_id, box_xyxy=(0, 0, 1, 1), **more)
 
 
-def prompt(object_id=1, **where):
-    return Prompt(object_id, box_xyxy=(0, 0, 1, 1), **where)
-
-
-def visited(prompts, times=TIMES):
-    found = []
-    count = visit_prompted_frames(
-        frames(times), prompts, lambda f, ps: found.append((f.index, [p.object_id for p in ps]))
-    )
-    return found, count
+def correction(frame_index, object_id=1):
+    return prompt(object_id, frame_index=frame_index, is_correction=True)
 
 
 @pytest.mark.parametrize(
@@ -37,30 +28,63 @@ def visited(prompts, times=TIMES):
     ],
 )
 def test_a_time_means_the_frame_on_show(seconds, index):
-    assert visited([prompt(time_seconds=seconds)])[0] == [(index, [1])]
+    (found,), _ = placed(TIMES, [prompt(time_seconds=seconds)])
+    assert (found.frame_index, found.time_seconds) == (index, None)
 
 
-def test_frames_come_in_order_with_their_prompts_by_object():
+def test_prompts_stay_in_order_and_those_by_frame_stay_as_they_are():
     prompts = [prompt(3, frame_index=4), prompt(2, frame_index=1), prompt(1, time_seconds=0.12)]
-    assert visited(prompts)[0] == [(1, [1, 2]), (4, [3])]
+    assert placed(TIMES, prompts)[0] == [*prompts[:2], prompt(1, frame_index=1)]
 
 
-@pytest.mark.parametrize(("num_frames", "known"), [(1, 1), (15, 15), (16, 16), (17, 16), (40, 16)])
+@pytest.mark.parametrize(("num_frames", "known"), [(0, 0), (1, 1), (15, 15), (16, 16), (17, 16), (40, 16)])
 def test_the_number_of_frames_is_counted_up_to_16(num_frames, known):
-    assert visited([prompt(frame_index=0)], [i / 10 for i in range(num_frames)])[1] == known
+    assert placed([i / 10 for i in range(num_frames)], [prompt(frame_index=0)])[1] == known
 
 
-def test_nothing_is_decoded_past_the_last_prompt():
-    source = iter(frames([i / 10 for i in range(100)]))
-    visit_prompted_frames(source, [prompt(frame_index=30)], lambda *_: None)
-    assert next(source).index <= 32
+def test_nothing_is_decoded_past_the_last_time():
+    source = iter([i / 10 for i in range(100)])
+    placed(source, [prompt(frame_index=50), prompt(2, time_seconds=2.95)])
+    assert next(source) <= 3.2
 
 
-def test_a_prompt_past_the_end_names_the_object_and_the_length():
-    with pytest.raises(PromptInvalid, match="object 1: prompt on frame 5, but the video has 5 frames"):
-        visited([prompt(frame_index=5)])
+def test_an_object_is_tracked_from_its_first_key_frame_and_from_the_start_where_another_video_shows_it():
+    seen_elsewhere = prompt(2, frame_index=70, video_uri="b.mp4")
+    prompts = [prompt(frame_index=9), prompt(frame_index=5), correction(3), seen_elsewhere]
+    assert first_frames([*prompts, prompt(2, frame_index=8)]) == {1: 5, 2: 0}
 
 
-def test_a_time_and_an_index_on_one_frame_are_two_prompts_of_one_object():
-    with pytest.raises(PromptInvalid, match="two prompts on frame 1"):
-        visited([prompt(frame_index=1), prompt(time_seconds=0.11)])
+@pytest.mark.parametrize(
+    ("prompts", "direction", "message"),
+    [
+        pytest.param([prompt(frame_index=1)] * 2, Direction.FORWARD, "two prompts on frame 1", id="twice"),
+        pytest.param(
+            [prompt(frame_index=1), correction(1)],
+            Direction.FORWARD,
+            "two prompts on frame 1",
+            id="of two kinds",
+        ),
+        pytest.param(
+            [prompt(frame_index=4), correction(2)],
+            Direction.FORWARD,
+            "before its first keyframe",
+            id="too early",
+        ),
+        pytest.param(
+            [prompt(frame_index=4), correction(6)],
+            Direction.BACKWARD,
+            "after its first keyframe",
+            id="too late",
+        ),
+        pytest.param(
+            [prompt(frame_index=4), correction(6, 2)], Direction.FORWARD, "object 2", id="of no known object"
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused(prompts, direction, message):
+    with pytest.raises(PromptInvalid, match=message):
+        refuse_clashes(prompts, direction)
+
+
+def test_a_frame_of_another_video_is_another_frame():
+    refuse_clashes([prompt(frame_index=1), prompt(frame_index=1, video_uri="b.mp4")], Direction.FORWARD)
