@@ -38,10 +38,14 @@ class SegmentConfig:
         }
 
     def _tracking(self) -> dict[str, object]:
-        """Return what differs from SAM 2's own way; a run without it has no such keys."""
-        default = TrackingConfig()
+        """Return what differs from SAM 2's own way; a run without it has no such keys.
+
+        The direction is each shard's own.
+        """
+        ours, default = self.tracking, TrackingConfig()
+        idle = {"direction"} if ours.restart_at_cuts else {"direction", "cut_threshold"}
         return {
             f"tracking.{name}": value
-            for name, value in vars(self.tracking).items()
-            if value != getattr(default, name)
+            for name, value in vars(ours).items()
+            if name not in idle and value != getattr(default, name)
         }

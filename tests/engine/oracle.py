@@ -13,7 +13,7 @@ from sam2.sam2_video_predictor import SAM2VideoPredictor
 from pipeline.engine.features import RGB_MEAN, RGB_STD
 from pipeline.engine.sam2_model import OFFICIAL_OVERRIDES, _read_config
 from pipeline.engine.state import ConditioningFrame, ObjectState
-from pipeline.records import Frame, Prompt
+from pipeline.records import Direction, Frame, Prompt
 
 
 def official_predictor(model, architecture: str, fill_hole_area: int = 0) -> SAM2VideoPredictor:
@@ -49,30 +49,41 @@ def official_frames(
     frames: Sequence[Frame],
     prompts: Sequence[Prompt],
     masks: Mapping[Prompt, np.ndarray],
+    direction: Direction = Direction.FORWARD,
 ) -> dict[int, OfficialFrame]:
     """Return by frame what becomes of the one object that is prompted."""
-    images = torch.stack([as_official_tensor(frame) for frame in frames])
-    loaded = (images, *frames[0].video_size_hw)
-    with mock.patch("sam2.sam2_video_predictor.load_video_frames", return_value=loaded):
-        state = predictor.init_state("")
+    state = official_state(predictor, frames)
     give_prompts(predictor, state, [p for p in prompts if not p.is_correction], masks)
-    found = _tracked(predictor, state)
+    found = _tracked(predictor, state, direction=direction)
     # As a person would: look at all of it, correct a frame, and track on from there.
     predictor.add_all_frames_to_correct_as_cond = True
-    for correction in sorted((p for p in prompts if p.is_correction), key=lambda p: p.frame_index):
+    for correction in sorted(
+        (p for p in prompts if p.is_correction), key=lambda p: direction.step * p.frame_index
+    ):
         give_prompts(predictor, state, [correction], masks)
-        found |= _tracked(predictor, state, correction.frame_index)
+        found |= _tracked(predictor, state, correction.frame_index, direction)
     return found
 
 
+def official_state(predictor: SAM2VideoPredictor, frames: Sequence[Frame]) -> dict[str, Any]:
+    """Return the predictor's state of a video that nothing was prompted in yet."""
+    images = torch.stack([as_official_tensor(frame) for frame in frames])
+    loaded = (images, *frames[0].video_size_hw)
+    with mock.patch("sam2.sam2_video_predictor.load_video_frames", return_value=loaded):
+        return predictor.init_state("")
+
+
 def _tracked(
-    predictor: SAM2VideoPredictor, state: dict, start: int | None = None
+    predictor: SAM2VideoPredictor,
+    state: dict,
+    start: int | None = None,
+    direction: Direction = Direction.FORWARD,
 ) -> dict[int, OfficialFrame]:
     found, before = {}, None
-    for t, _, logits in predictor.propagate_in_video(state, start):
+    for t, _, logits in predictor.propagate_in_video(state, start, reverse=direction is Direction.BACKWARD):
         outputs = state["output_dict_per_obj"][0]
         found[t] = OfficialFrame(logits[0, 0], None if t in outputs["cond_frame_outputs"] else before)
-        before = _as_our_state(outputs, t)
+        before = _as_our_state(outputs, t, direction.step)
     return found
 
 
@@ -81,16 +92,16 @@ def official_logits(predictor, frames, prompts, masks) -> dict[int, torch.Tensor
     return {t: found.logits for t, found in official_frames(predictor, frames, prompts, masks).items()}
 
 
-def _as_our_state(outputs: dict[str, dict[int, dict[str, Any]]], last: int) -> ObjectState:
+def _as_our_state(outputs: dict[str, dict[int, dict[str, Any]]], last: int, step: int) -> ObjectState:
     """Return what was remembered up to a frame; what an earlier pass left of later ones is not looked at."""
-    bank = ObjectState()
+    bank = ObjectState(first_frame=min(outputs["cond_frame_outputs"]))
     for t, out in outputs["cond_frame_outputs"].items():
         scores = (out["object_score_logits"][0], torch.ones(1))
         bank.conditioning[t] = ConditioningFrame(
             _tokens(out["maskmem_features"]), out["obj_ptr"][0], out["pred_masks"][0], *scores
         )
-    for t, out in sorted(outputs["non_cond_frame_outputs"].items()):
-        if t > last:
+    for t, out in sorted(outputs["non_cond_frame_outputs"].items(), key=lambda item: step * item[0]):
+        if step * (t - last) > 0:
             break
         bank.remember(t, _tokens(out["maskmem_features"]), out["obj_ptr"][0])
     return bank

@@ -10,7 +10,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from pipeline.engine.config import TrackingConfig
 from pipeline.engine.engine import Engine
 from pipeline.engine.state import ObjectState, VideoState
-from pipeline.records import Frame, Prompt, Rle
+from pipeline.records import Direction, Frame, Prompt, Rle
 from tests.engine.oracle import OfficialFrame, official_frames, official_predictor
 from tests.engine.scenes import SIZE_HW, disc, engine_of, logits_of, propagate, scene, track
 
@@ -29,7 +29,10 @@ NEGATIVE = Prompt(1, 14, points_xy=((58, 30), (92, 60)), point_labels=(1, 0), is
 BOX_CORRECTION = Prompt(1, 8, box_xyxy=(32, 16, 60, 44), is_correction=True)
 MASK_CORRECTION = Prompt(1, 17, mask=Rle(SIZE_HW, b"17"), is_correction=True)
 FIVE = (BOX, *(Prompt(1, t, box_xyxy=(16 + 2 * t, 16, 44 + 2 * t, 44)) for t in (3, 8, 13, 20)))
-MASKS = {MASK: disc(0), LATER_MASK: disc(12), MASK_CORRECTION: disc(17)}
+EVERY_SIX = tuple(Prompt(1, t, box_xyxy=(16 + 2 * t, 16, 44 + 2 * t, 44)) for t in range(0, 50, 6))
+LAST_CLICK = Prompt(1, 18, points_xy=((66, 30),), point_labels=(1,))
+LAST_MASK = Prompt(1, 22, mask=Rle(SIZE_HW, b"22"))
+MASKS = {LAST_MASK: disc(22), MASK: disc(0), LATER_MASK: disc(12), MASK_CORRECTION: disc(17)}
 
 
 class Case(NamedTuple):
@@ -39,6 +42,7 @@ class Case(NamedTuple):
     prompts: tuple[Prompt, ...]
     num_frames: int
     max_conditioning: int | None = None
+    direction: Direction = Direction.FORWARD
 
 
 NANO_CASES = [
@@ -56,6 +60,14 @@ NANO_CASES = [
     Case("a correction of a short clip", (CLICK, BOX_CORRECTION), 10),
     Case("the closest two of five conditioning frames", FIVE, 24, 2),
     Case("the closest three, one of them a correction", (*FIVE, POSITIVE), 24, 3),
+    Case("the closest two of many, most of them forgotten", EVERY_SIX, 50, 2),
+    Case("backward", (LAST_MASK,), 24, None, Direction.BACKWARD),
+    Case("backward from the first of two", (LATER_MASK, LAST_CLICK), 24, None, Direction.BACKWARD),
+    Case("backward, corrected", (LAST_MASK, MASK_CORRECTION, POSITIVE), 24, None, Direction.BACKWARD),
+    Case(
+        "backward, the closest two of three", (LATER_MASK, LAST_CLICK, LAST_MASK), 24, 2, Direction.BACKWARD
+    ),
+    Case("backward in a short clip", (LATER_CLICK,), 11, None, Direction.BACKWARD),
     Case("clip of 7 frames", (MASK,), 7),
     Case("clip of 15 frames", (BOX, LATE_OBJECT), 15),
     Case("clip of 1 frame", (MASK,), 1),
@@ -86,7 +98,7 @@ def compare(model: SAM2Base, architecture: str, case: Case) -> Agreement:
     """
     frames = scene(case.num_frames, model.image_size)
     engine = engine_of(model, tracking=TrackingConfig(max_conditioning_frames=case.max_conditioning))
-    _, ours = propagate(engine, frames, case.prompts, MASKS)
+    _, ours = propagate(engine, frames, case.prompts, MASKS, case.direction)
     theirs = official_runs(model, architecture, case)
     assert ours.keys() == theirs.keys()
     steps = [
@@ -109,14 +121,20 @@ def official_runs(model: SAM2Base, architecture: str, case: Case) -> dict[tuple[
         (object_id, t): found
         for object_id in {p.object_id for p in case.prompts}
         for t, found in official_frames(
-            predictor, frames, [p for p in case.prompts if p.object_id == object_id], MASKS
+            predictor,
+            frames,
+            [p for p in case.prompts if p.object_id == object_id],
+            MASKS,
+            case.direction,
         ).items()
     }
 
 
 def one_step(engine: Engine, frame: Frame, before: ObjectState, case: Case) -> torch.Tensor:
     """Return the logits of one step from a given past, which stays as it is."""
-    state = VideoState(min(case.num_frames, 16), frame.index, {1: copy.deepcopy(before)})
+    state = VideoState(
+        min(case.num_frames, 16), frame.index, {1: copy.deepcopy(before)}, direction=case.direction
+    )
     return logits_of(engine, track(engine, state, frame).heads[0])
 
 

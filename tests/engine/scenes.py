@@ -18,7 +18,7 @@ from pipeline.engine.prompts import dense_prompt, point_prompt
 from pipeline.engine.sam2_model import build_model
 from pipeline.engine.state import VideoState
 from pipeline.engine.video_masks import video_logits
-from pipeline.records import Frame, Prompt
+from pipeline.records import Direction, Frame, Prompt
 
 SIZE_HW = (90, 160)
 FP32 = {"precision": Precision.fp32, "max_hole_px": 0}
@@ -91,12 +91,19 @@ def track(engine: Engine, state: VideoState, frame: Frame, prompts=(), masks=Non
     return engine.step([(state, features)])[0]
 
 
-def propagate(engine: Engine, frames: Sequence[Frame], prompts: Sequence[Prompt], masks=None):
+def propagate(
+    engine: Engine,
+    frames: Sequence[Frame],
+    prompts: Sequence[Prompt],
+    masks=None,
+    direction: Direction = Direction.FORWARD,
+):
     """Run all frames and return (masks of each frame, video-size logits by object and frame)."""
-    state = VideoState(num_frames=min(len(frames), 16))
+    state = VideoState(num_frames=min(len(frames), 16), direction=direction)
     condition(engine, state, frames, prompts, masks or {})
-    start = min(p.frame_index for p in prompts)
-    outputs = [track(engine, state, frame, prompts, masks) for frame in frames[start:]]
+    start = min(p.frame_index for p in prompts if not p.is_correction)
+    passed = frames[start:] if direction is Direction.FORWARD else frames[start::-1]
+    outputs = [track(engine, state, frame, prompts, masks) for frame in passed]
     logits = {
         (object_id, output.frame_index): logits_of(engine, head)
         for output in outputs

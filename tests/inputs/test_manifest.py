@@ -13,30 +13,11 @@ from pipeline.inputs.manifest import ManifestConfig, UnreadableVideos, VideoProm
 from pipeline.inputs.probe import VideoFacts
 from pipeline.inputs.source import SourceConfig
 from pipeline.records import Prompt, Rle
-from tests.inputs.clips import cut_short, write_clip
+from tests.inputs.clips import cut_short
 
 FULL_MASK = coco.encode(np.ones((48, 64), np.uint8, order="F"))
 EMPTY_MASK = coco.encode(np.zeros((48, 64), np.uint8, order="F"))
 FACTS = VideoFacts((48, 64), 20, pytest.approx(0.8))
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    """A video of 20 frames, 64x48 pixels, 0.8 s."""
-    return write_clip(tmp_path_factory.mktemp("clips") / "a.mp4", frames=20)
-
-
-@pytest.fixture
-def check(tmp_path, clip):
-    """Write rows as a manifest, `video_id` and so on filled in, and load it."""
-
-    def check(*rows, schema=schemas.MANIFEST, **config):
-        plain = {"video_id": "a", "video_uri": str(clip), "object_id": 1, "frame_index": 0}
-        table = pa.Table.from_pylist([plain | row for row in rows], schema=schema)
-        pq.write_table(table, tmp_path / "m.parquet")
-        return load_manifest(str(tmp_path / "m.parquet"), ManifestConfig(**config), SourceConfig())
-
-    return check
 
 
 BOX = {"box_xyxy": [1, 2, 30, 40]}
@@ -94,7 +75,9 @@ def test_every_kind_of_prompt_comes_through(check, clip):
         pytest.param({"mask_rle": EMPTY_MASK}, "mask_rle", "empty", id="empty mask"),
         pytest.param(BOX | {"kind": "guess"}, "kind", "guess", id="no such kind"),
         pytest.param(BOX | {"kind": "correction"}, "kind", "correction", id="a correction of nothing"),
-        pytest.param(BOX | {"prompt_video_uri": "b.mp4"}, "prompt_video_uri", "b.mp4", id="no such other video"),
+        pytest.param(
+            BOX | {"prompt_video_uri": "b.mp4"}, "prompt_video_uri", "b.mp4", id="no such other video"
+        ),
         pytest.param(BOX | {"video_uri": "none.mp4"}, "video_uri", "none.mp4", id="no such video"),
     ],
 )

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records import Prompt
+from pipeline.records import Direction, Prompt
 from pipeline.storage.names import path_name
-from pipeline.work.shards import group_objects, longest_first, make_shards, remaining, shard_id
+from pipeline.work.shards import group_objects, in_directions, longest_first, make_shards, remaining, shard_id
 
 OBJECT_IDS = st.lists(st.integers(1, 50), min_size=1, max_size=30)
 GROUP_SIZES = st.none() | st.integers(1, 8)
@@ -99,3 +99,31 @@ def test_what_remains_is_what_is_not_finished_in_order(object_ids, data):
 
     assert {shard.id for shard in left} == {shard.id for shard in shards} - finished
     assert left == sorted(left, key=shards.index)
+
+
+def on(frame_index, object_id=1, **more):
+    return Prompt(object_id, frame_index, box_xyxy=(0, 0, 4, 4), **more)
+
+
+def fixed(frame_index, object_id=1):
+    return on(frame_index, object_id, is_correction=True)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "forward", "backward"),
+    [
+        pytest.param([on(5)], [on(5)], [on(5)], id="once each way"),
+        pytest.param([on(0)], [on(0)], None, id="nothing is before the first frame"),
+        pytest.param([on(5), on(0, 2)], [on(5), on(0, 2)], [on(5)], id="of one object"),
+        pytest.param([on(5), on(9), on(0)], [on(5), on(9), on(0)], None, id="the first prompt counts"),
+        pytest.param([on(5), fixed(3)], [on(5)], [on(5), fixed(3)], id="mended on the way back"),
+        pytest.param([on(5), fixed(8)], [on(5), fixed(8)], [on(5)], id="mended on the way forward"),
+        pytest.param([on(5), on(9), fixed(7)], [on(5), on(9), fixed(7)], [on(5), on(9)], id="between"),
+        pytest.param([on(5, video_uri="b")], [on(5, video_uri="b")], None, id="known before the video"),
+    ],
+)
+def test_each_pass_gets_the_prompts_that_decide_it(prompts, forward, backward):
+    (shard,) = make_shards("cam", "cam.mp4", prompts, 10, None)
+    passes = {shard.direction: list(shard.prompts) for shard in in_directions(shard, list(Direction))}
+    assert passes.get(Direction.FORWARD) == forward
+    assert passes.get(Direction.BACKWARD) == backward
