@@ -5,7 +5,7 @@ DEMO := out/demo
 SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup  # whatever starts Ray, or a server, in one of them
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check chaos lint bench constraints clean
+.PHONY: help setup demo test check chaos image lint bench constraints clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,16 +23,19 @@ demo: setup  ## Segment the bundled clips with the embedded model and show the m
 	$(BIN)/python -m jobs.show run=$(DEMO)
 
 test: lint  ## Check the code and run all tests
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not chaos"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not chaos and not image"
 
 check: lint  ## The same without the slow tests
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not chaos and not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not chaos and not image and not slow"
 
 chaos: setup  ## Try many more faults than the tests do, and write what they cost into docs/reliability.md
 	rm -f out/outcomes.jsonl
 	mkdir -p out
 	OUTCOMES=$(CURDIR)/out/outcomes.jsonl $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/faults
 	$(BIN)/python -m tests.faults.outcomes out/outcomes.jsonl
+
+image: setup  ## Follow the image's install steps in a clean environment, which downloads everything
+	$(BIN)/python -m pytest -m image tests/infra
 
 lint: setup  ## Check style, import rule and types only
 	$(BIN)/ruff check --quiet

@@ -61,7 +61,7 @@ def test_in_fp32_a_lane_computes_the_same_in_any_company(frames, lanes_at_once):
 
 
 def test_in_bf16_company_changes_masks_no_more_than_rounding_does(frames):
-    """Which kernel multiplies a batch depends on its size, and on CPUs without bf16 each rounds its own way."""
+    """Which kernel multiplies depends on the batch, and on CPUs without bf16 each rounds its own way."""
     engine = engine_of(nano_model(), precision=Precision.bf16)
     together, apart = run(engine, frames[:10], VIDEOS), alone(engine, frames[:10])
     exact = alone(engine_of(nano_model()), frames[:10])

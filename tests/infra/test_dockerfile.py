@@ -47,7 +47,7 @@ def test_the_base_image_has_the_cuda_version_that_torch_is_built_for():
     assert base.startswith(f"nvidia/cuda:{toolkit[1]}.")
 
 
-@pytest.mark.slow
+@pytest.mark.image
 @pytest.mark.timeout(600)
 def test_the_install_steps_give_a_working_job_in_a_clean_environment(tmp_path):
     app, venv = tmp_path / "app", tmp_path / "venv"
