@@ -232,6 +232,7 @@ class FrameMasks:
     object_scores: np.ndarray  # (object,) float32 logits; above 0 the object is visible
     iou_scores: np.ndarray  # (object,) float32, the model's own estimate
     prompted: np.ndarray  # (object,) bool, a prompt was given on this frame
+    stability_scores: np.ndarray  # (object,) float32, 0 to 1; NaN where no logit is near a mask
 
     def __post_init__(self):
         count = len(self.object_ids)
@@ -240,7 +241,7 @@ class FrameMasks:
                 f"frame {self.frame_index}: {count} object ids need as many masks of one size, "
                 f"got sizes {[rle.size_hw for rle in self.rles]}"
             )
-        for name in ("object_scores", "iou_scores", "prompted"):
+        for name in ("object_scores", "iou_scores", "prompted", "stability_scores"):
             if getattr(self, name).shape != (count,):
                 raise ValueError(
                     f"frame {self.frame_index}: {name} must have shape ({count},), "

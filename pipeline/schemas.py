@@ -3,7 +3,8 @@
 import pyarrow as pa
 
 MANIFEST_VERSION = "1"
-MASKS_VERSION = "1"
+MASKS_VERSION = "2"
+QUALITY_VERSION = "1"
 
 # (height, width) and COCO's compressed counts: `pycocotools.mask.decode` takes it as it is.
 RLE_TYPE = pa.struct(
@@ -44,8 +45,28 @@ MASKS = pa.schema(
         pa.field("iou_score", pa.float32(), nullable=False),  # the model's own estimate of the mask's IoU
         pa.field("prompted", pa.bool_(), nullable=False),  # a prompt was given for this object on this frame
         pa.field("label", pa.string()),
+        # IoU of the mask cut off at logits of +1 and -1, at low resolution; null where neither has a pixel
+        pa.field("stability_score", pa.float32()),
     ],
     metadata={"schema_version": MASKS_VERSION},
+)
+
+QUALITY = pa.schema(
+    [
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("object_id", pa.int32(), nullable=False),
+        pa.field("frame_index", pa.int32(), nullable=False),
+        pa.field("severity", pa.float32(), nullable=False),  # 0: nothing is amiss; the sum of what is
+        pa.field("reasons", pa.list_(pa.string()), nullable=False),  # what is amiss, the worst first
+        pa.field("object_score", pa.float32(), nullable=False),  # as in the masks, like the next two
+        pa.field("iou_score", pa.float32(), nullable=False),
+        pa.field("stability_score", pa.float32()),
+        pa.field("area_ratio", pa.float32()),  # to the median of the last visible frames; null where unknown
+        pa.field("moved", pa.float32()),  # by the box's middle, in square roots of that median
+        pa.field("stray_share", pa.float32()),  # of the mask, outside its largest island; null: not measured
+        pa.field("at_edge", pa.bool_(), nullable=False),  # the mask touches the frame's edge
+    ],
+    metadata={"schema_version": QUALITY_VERSION},
 )
 
 VIDEOS = pa.schema(

@@ -48,4 +48,4 @@ def test_a_frame_is_rgb_bytes():
 def test_masks_come_one_an_object():
     numbers = np.zeros(2, np.float32)
     with pytest.raises(ValueError, match=r"frame 12: 2 object ids need as many masks of one size"):
-        FrameMasks(12, 0.4, (1, 2), (Rle((4, 4), b""),), numbers, numbers, numbers > 0)
+        FrameMasks(12, 0.4, (1, 2), (Rle((4, 4), b""),), numbers, numbers, numbers > 0, numbers)

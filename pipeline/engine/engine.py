@@ -32,6 +32,7 @@ from pipeline.engine.prompt_heads import prompt_heads, refine, segment_prompt
 from pipeline.engine.prompts import DensePrompt, PointPrompt
 from pipeline.engine.regions import clean_regions
 from pipeline.engine.run_lengths import run_lengths
+from pipeline.engine.stability import stability_scores
 from pipeline.engine.state import ConditioningFrame, VideoState
 from pipeline.engine.streams import SideStream
 from pipeline.engine.tracking import LaneTensors, remember_prompted, track
@@ -214,6 +215,7 @@ class Engine:
                 object_scores=_column([head.object_score for head in output.heads]),
                 iou_scores=_column([head.iou_score for head in output.heads]),
                 prompted=np.array(output.prompted, bool),
+                stability_scores=_stability(output),
             )
 
     @torch.inference_mode()
@@ -238,6 +240,12 @@ class Engine:
     def _as_stored(self, memory: torch.Tensor) -> torch.Tensor:
         """Return memories as the official predictor stores them: in bf16 whatever it computes in."""
         return memory if self.dtype == torch.float16 else memory.to(torch.bfloat16)
+
+
+def _stability(output: FrameOutput) -> np.ndarray:
+    if not output.heads:
+        return np.zeros(0, np.float32)
+    return stability_scores(torch.stack([head.mask_logits for head in output.heads]))
 
 
 def _column(values: list[torch.Tensor]) -> np.ndarray:

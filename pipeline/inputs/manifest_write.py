@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from pycocotools import mask as coco
 from pipeline import schemas
 from pipeline.errors import InputMissing, ManifestError
 from pipeline.inputs.images import image_paths
-from pipeline.inputs.manifest_table import resolved
+from pipeline.inputs.manifest_table import base_of, read_rows, resolved
 from pipeline.storage.files import complete_or_absent
 
 # How a CSV cell becomes a value; an empty cell is null.
@@ -36,6 +36,10 @@ CELLS: dict[str, Callable[[str], Any]] = {
     "prompt_video_uri": str,
     "kind": str,
 }
+
+# What a person may read in a CSV and no manifest needs: of `jobs.review`.
+NOTES = frozenset({"severity", "reasons", "image"})
+PROMPTS = frozenset({"points_xy", "box_xyxy", "mask_png"})
 
 
 class PromptKind(str, Enum):  # small letters, as users write them: OmegaConf goes by name
@@ -56,11 +60,14 @@ def write_manifest(rows: list[dict[str, Any]], path: Path) -> None:
         pq.write_table(table, partial)
 
 
-def rows_from_csv(path: Path, out_folder: Path) -> list[dict[str, Any]]:
+def rows_from_csv(path: Path, out_folder: Path, base: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
     """Return the manifest rows of a CSV, its relative URIs rewritten to hold from `out_folder` too.
 
     Columns are the manifest's; lists are JSON (`[[320, 180]]`), and `mask_png` names an image
-    in place of `mask_rle`.
+    in place of `mask_rle`. Notes of `jobs.review` are left out, and rows of it without a prompt.
+
+    Args:
+        base: Rows of a manifest that these go with; they say where its videos are.
 
     Raises:
         ManifestError: all cells that can't be read, and columns that no manifest has.
@@ -72,15 +79,39 @@ def rows_from_csv(path: Path, out_folder: Path) -> list[dict[str, Any]]:
             lines = [(reader.line_num, cells) for cells in reader]
     except OSError as error:
         raise InputMissing(f"{path}: {error.strerror}") from None
-    unknown = sorted(set(reader.fieldnames or ()) - set(CELLS))
+    names = set(reader.fieldnames or ())
+    unknown = sorted(names - set(CELLS) - NOTES)
     faults = [f"{path}: column {name} is unknown; allowed: {', '.join(CELLS)}" for name in unknown]
+    if names & NOTES:
+        lines = [(line, cells) for line, cells in lines if any(cells.get(name) for name in PROMPTS)]
+    known = {row["video_id"]: row["video_uri"] for row in base}
+    lines = [(line, {"video_uri": known.get(cells.get("video_id")), **cells}) for line, cells in lines]
     rows = [_csv_row(path, line, cells, faults) for line, cells in lines]
     if faults:
         raise ManifestError("\n".join(faults))
-    for row in rows:
-        if path.parent.absolute() != out_folder.absolute():
-            row["video_uri"] = resolved(row["video_uri"], str(path.parent))
-    return rows
+    folder = str(path.parent)
+    return [row if row["video_id"] in known else _moved(row, folder, out_folder) for row in rows]
+
+
+def rows_of_manifest(uri: str, out_folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of a Parquet manifest, its relative URIs rewritten to hold from `out_folder` too.
+
+    Raises:
+        ManifestError: a column is missing or of a wrong type.
+        InputMissing: there is no such manifest.
+    """
+    rows, faults = read_rows(uri)
+    if faults:
+        raise ManifestError("\n".join(map(str, faults)))
+    return [_moved(row.values, base_of(uri), out_folder) for row in rows]
+
+
+def _moved(row: dict[str, Any], folder: str, out_folder: Path) -> dict[str, Any]:
+    """Return a row of a manifest in one folder as one of a manifest in another."""
+    if Path(folder).absolute() == out_folder.absolute():
+        return row
+    uris = {name: row[name] for name in ("video_uri", "prompt_video_uri") if row.get(name)}
+    return {**row, **{name: resolved(uri, folder) for name, uri in uris.items()}}
 
 
 def rows_from_truth(truth: Path, prompt: PromptKind, out_folder: Path) -> Iterator[dict[str, Any]]:

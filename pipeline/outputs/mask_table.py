@@ -39,6 +39,7 @@ def rows_of(video_id: str, frame_masks: FrameMasks, labels: Mapping[int, str]) -
         "iou_score": frame_masks.iou_scores,
         "prompted": frame_masks.prompted,
         "label": [labels.get(object_id) for object_id in frame_masks.object_ids],
+        "stability_score": pa.array(frame_masks.stability_scores, pa.float32(), from_pandas=True),
     }
     return pa.RecordBatch.from_pydict(columns, schema=MASKS).sort_by("object_id")
 

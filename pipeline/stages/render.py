@@ -1,6 +1,6 @@
 """Overlay videos: a video's frames with its masks drawn over them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +92,19 @@ def overlaid(
             f"video {upcoming.video_id!r}: it has masks of frame {upcoming.frame_index}, but ended before; "
             "expected the video that the masks were made from"
         )
+
+
+def images_of(
+    run: str, task: RenderTask, frame_indices: Collection[int], config: OverlayConfig
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (frame index, image) of some frames with their masks, (height, width, 3) uint8 BGR."""
+    if not frame_indices:
+        return
+    with localized(task.video_uri, SourceConfig()) as source:
+        for frame in open_frames(source, FramesConfig(), only=frame_indices):
+            masks = read_masks(run, video_id=task.video_id, frames=range(frame.index, frame.index + 1))
+            ((image, _),) = overlaid([frame], masks, config)
+            yield frame.index, image
 
 
 def _videos_of(run: str) -> list[dict]:

@@ -25,6 +25,8 @@ from pipeline.failpoints import reach
 from pipeline.inputs.weights import read_weights
 from pipeline.outputs.checkpoints import drop_checkpoints, kept_files, span_between, take_over_newest
 from pipeline.outputs.mask_table import rows_of
+from pipeline.outputs.quality import QualityConfig
+from pipeline.outputs.quality_table import drift_flags
 from pipeline.records import Attempt, Direction, Shard, ShardReport, ShardStatus
 from pipeline.stages.corrections import Corrections
 from pipeline.stages.gpu_memory import GpuMemoryWatch
@@ -38,7 +40,7 @@ from pipeline.stages.span_log import SpanLog, written_by_the_other_pass
 from pipeline.stages.video_identity import identified, seen_before
 from pipeline.storage.uris import shown
 from pipeline.storage.workspace import Workspace
-from pipeline.work.commits import Marker, commit
+from pipeline.work.commits import TABLE, Marker, commit
 from pipeline.work.fingerprints import digest_of
 from pipeline.work.ledger import note_begin
 from pipeline.work.run_folder import RunFolder
@@ -234,7 +236,7 @@ class SegmentStage:
             seconds=report.seconds,
             attempts=report.attempts,
             fingerprint=dict(shard.fingerprint),
-            flags=self._flags(),
+            flags=(*self._flags(), *drift_flags(log.workspace.folder / TABLE, QualityConfig())),
             kept=kept_files(log.workspace, self.config.checkpoint.keep_every_frames),
         )
         if attempt.epoch is not None and self.run.superseded(attempt.epoch):

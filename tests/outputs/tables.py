@@ -37,6 +37,7 @@ def frame_masks(
         object_scores=np.array([10 * object_id for object_id in object_ids], np.float32),
         iou_scores=np.array([object_id / 10 for object_id in object_ids], np.float32),
         prompted=np.array([object_id in prompted for object_id in object_ids]),
+        stability_scores=np.ones(len(object_ids), np.float32),
     )
 
 

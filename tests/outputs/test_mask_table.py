@@ -33,6 +33,7 @@ def test_a_row_says_all_there_is_to_know_of_an_object_on_a_frame():
         "object_score": 70.0,
         "prompted": True,
         "label": "bottle",
+        "stability_score": 1.0,
     }
 
 
@@ -43,7 +44,8 @@ def test_an_unseen_object_has_a_row_with_an_empty_mask_and_no_box():
 
 def test_a_frame_without_objects_has_no_rows():
     frame = frame_masks(0, {1: EMPTY})
-    nothing = type(frame)(0, 0.0, (), EMPTY[None][:0], *[np.zeros(0, np.float32)] * 2, np.zeros(0, bool))
+    none = np.zeros(0, np.float32)
+    nothing = type(frame)(0, 0.0, (), EMPTY[None][:0], none, none, none > 0, none)
     assert rows_of("belt", nothing, {}).num_rows == 0
 
 
@@ -107,3 +109,9 @@ def test_spans_that_overlap_are_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(StorageError, match="begins at frame 4, but the spans before it end at 4"):
         merge_spans(spans, tmp_path / "merged.parquet", {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.parquet", "1.parquet"]
+
+
+def test_a_mask_that_no_logit_is_near_has_no_stability():
+    frame = frame_masks(0, {1: EMPTY})
+    frame.stability_scores[:] = np.nan
+    assert rows_of("belt", frame, {})["stability_score"].to_pylist() == [None]

@@ -139,3 +139,12 @@ def test_the_first_rows_come_in_order_and_no_thread_outlives_them(run):
         assert ended.returncode == 0, ended.stderr
     rows = read_masks(run).head(3).to_pylist()
     assert [(row["frame_index"], row["object_id"]) for row in rows] == [(0, 1), (0, 2), (1, 1)]
+
+
+def test_tables_of_the_first_version_are_read_as_before(run):
+    """They have no column for stability."""
+    for file in run.glob("masks/*/*.parquet"):
+        table = pq.read_table(file, partitioning=None).drop_columns(["stability_score"])
+        pq.write_table(table, file)
+    assert len(keys(read_masks(run))) == 13
+    assert read_masks(run).to_table()["stability_score"].null_count == 23

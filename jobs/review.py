@@ -1,0 +1,85 @@
+"""Suggest frames whose masks should be corrected: `python -m jobs.review run=OUT`."""
+
+import csv
+import io
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import pyarrow as pa
+import pyarrow.parquet as pq
+from omegaconf import MISSING
+
+from jobs.edge import DONE, run_job
+from pipeline.outputs.overlay import OverlayConfig
+from pipeline.stages.render import RenderTask, images_of, tasks_of
+from pipeline.stages.review import ReviewConfig, Suggestion, joined, quality_of, suggestions
+from pipeline.storage.names import path_name
+from pipeline.work.run_folder import RunFolder
+
+# What a person fills in stands empty; `jobs.manifest csv=... base=...` takes the rows that were filled in.
+COLUMNS = ["video_id", "object_id", "frame_index", "kind", "points_xy", "point_labels", "box_xyxy"]
+NOTES = ["severity", "reasons", "image"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class ReviewJob(ReviewConfig):
+    run: str = MISSING
+    videos: list[str] = field(default_factory=list)  # video ids; empty: all that have masks
+    images: bool = True
+
+
+def main(config: ReviewJob) -> int:
+    run, tables, found = RunFolder.of(config.run), [], []
+    for task in tasks_of(config.run, config.videos):
+        tables.append(quality_of(config.run, task.video_id, config.quality))
+        of_video = suggestions(tables[-1], config)
+        if config.images:
+            _write_images(run, config.run, task, of_video)
+        found += of_video
+    run.store.write("review/quality.parquet", _parquet(joined(tables)))
+    run.store.write("review/suggestions.csv", _csv(found, config.images).encode())
+    csv_file = f"{run.root}/review/suggestions.csv"
+    log.info("%d frames of %d videos should be looked at: %s", len(found), len(tables), csv_file)
+    log.info(
+        "fill in points_xy and point_labels, or box_xyxy, where a mask is wrong, then: "
+        "python -m jobs.manifest csv=%s base=MANIFEST out=CORRECTED",
+        csv_file,
+    )
+    return DONE
+
+
+def _write_images(run: RunFolder, uri: str, task: RenderTask, found: Sequence[Suggestion]) -> None:
+    frames = {suggestion.frame_index for suggestion in found}
+    for frame_index, image in images_of(uri, task, frames, OverlayConfig()):
+        _, png = cv2.imencode(".png", image)
+        run.store.write(f"review/{_image_name(task.video_id, frame_index)}", png.tobytes())
+
+
+def _image_name(video_id: str, frame_index: int) -> str:
+    return f"{path_name(video_id)}-{frame_index:06d}.png"
+
+
+def _csv(found: Sequence[Suggestion], images: bool) -> str:
+    text = io.StringIO()
+    rows = csv.DictWriter(text, [*COLUMNS, *NOTES], restval="", lineterminator="\n")
+    rows.writeheader()
+    for s in found:
+        known = {"video_id": s.video_id, "object_id": s.object_id, "frame_index": s.frame_index}
+        notes = {"severity": f"{s.severity:.2f}", "reasons": " ".join(s.reasons)}
+        image = {"image": _image_name(s.video_id, s.frame_index)} if images else {}
+        rows.writerow({**known, "kind": "correction", **notes, **image})
+    return text.getvalue()
+
+
+def _parquet(table: pa.Table) -> bytes:
+    file = pa.BufferOutputStream()
+    pq.write_table(table, file, compression="zstd")
+    return file.getvalue().to_pybytes()
+
+
+if __name__ == "__main__":
+    run_job("review", ReviewJob, main)

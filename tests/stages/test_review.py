@@ -1,0 +1,77 @@
+"""Suggestions are spread over events, worst first."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.outputs.quality_table import drift_flags
+from pipeline.schemas import QUALITY
+from pipeline.stages.review import QualityConfig, ReviewConfig, quality_of, suggestions
+from tests.outputs.tables import frame_masks, write_masks
+
+
+def quality(**severities_by_object):
+    """Return quality rows of objects `o1`, `o2` with these severities, a frame each."""
+    rows = [
+        {
+            "video_id": "v",
+            "object_id": int(name[1:]),
+            "frame_index": t,
+            "severity": severity,
+            "reasons": ["moved"] if severity else [],
+            "object_score": 1.0,
+            "iou_score": 1.0,
+            "at_edge": False,
+        }
+        for name, severities in severities_by_object.items()
+        for t, severity in enumerate(severities)
+    ]
+    return pa.Table.from_pylist(rows, schema=QUALITY)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        pytest.param(quality(o1=[0, 0, 0.4]), [], id="nothing bad enough"),
+        pytest.param(quality(o1=[0, 0.6, 2, 0.7, 0]), [(1, 1)], id="the first frame of an event"),
+        pytest.param(quality(o1=[1, 0, 0, 0, 2]), [(1, 4), (1, 0)], id="two events, the worse first"),
+        pytest.param(quality(o1=[1, 0, 0, 2]), [(1, 0)], id="near each other they are one"),
+        pytest.param(quality(o1=[1], o2=[3]), [(2, 0), (1, 0)], id="objects have events of their own"),
+        pytest.param(quality(o1=[1], o2=[3], o3=[2]), [(2, 0), (3, 0)], id="no more than asked for"),
+    ],
+)
+def test_frames_are_suggested_once_an_event_worst_first(table, expected):
+    config = ReviewConfig(per_video=2, min_gap_frames=4)
+    assert [(s.object_id, s.frame_index) for s in suggestions(table, config)] == expected
+
+
+def block(side, left=20):
+    mask = np.zeros((64, 96), bool)
+    mask[10 : 10 + side, left : left + side] = True
+    return mask
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Two objects over 8 frames: the first doubles its sides on frame 5, the second stays."""
+    frames = [frame_masks(t, {1: block(8 if t < 5 else 16), 2: block(8, 50)}) for t in range(8)]
+    write_masks(tmp_path, "v", frames)
+    return tmp_path
+
+
+def test_the_rows_of_a_run_say_when_an_object_changed(run):
+    rows = quality_of(str(run), "v", QualityConfig()).to_pylist()
+    assert len(rows) == 16
+    flagged = {(r["object_id"], r["frame_index"]) for r in rows if "area_jump" in r["reasons"]}
+    assert (1, 5) in flagged
+    assert all(object_id == 1 and t >= 5 for object_id, t in flagged)
+
+
+def test_a_published_table_is_flagged_without_decoding_a_mask(run):
+    (table,) = run.glob("masks/v/*.parquet")
+    assert "drift:area_jump" in drift_flags(table, QualityConfig())
+
+
+def test_an_empty_table_has_no_flags(tmp_path):
+    path = write_masks(tmp_path, "v", [])
+    assert drift_flags(path, QualityConfig()) == []
