@@ -14,8 +14,8 @@ class QualityConfig:
     """From where on a signal counts."""
 
     object_score: float = 1.0  # a logit nearer to 0 is no clear answer to whether the object is visible
-    iou_score: float = 0.5  # the model's own estimate below this
-    stability_score: float = 0.7  # below this
+    iou_score: float = 0.4  # the model's own estimate below this
+    stability_score: float = 0.3  # below this
     area_ratio: float = 1.8  # larger, or smaller by as much, than in the last frames
     moved: float = 0.6  # from frame to frame, in square roots of the area
     stray_share: float = 0.15  # of a mask outside its largest island

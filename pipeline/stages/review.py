@@ -21,7 +21,7 @@ class ReviewConfig:
     """How much is suggested."""
 
     per_video: int = 5  # frames
-    min_severity: float = 0.5  # of what is suggested
+    min_severity: float = 1.0  # of what is suggested
     min_gap_frames: int = 10  # of one object, between two suggestions: nearer ones are one event
     quality: QualityConfig = field(default_factory=QualityConfig)
 

@@ -58,7 +58,7 @@ CALM = [400, 410, 405, 400, 395, 400]
         ),
         pytest.param(masklet(CALM, iou_score=changed([0.9] * 6, 2, 0.2)), {"low_iou_score": [2]}, id="low"),
         pytest.param(
-            masklet(CALM, stability_score=changed([0.9] * 6, 2, 0.3)), {"unstable": [2]}, id="unstable"
+            masklet(CALM, stability_score=changed([0.9] * 6, 2, 0.1)), {"unstable": [2]}, id="unstable"
         ),
         pytest.param(
             masklet(CALM, stability_score=changed([0.9] * 6, 2, np.nan)), {}, id="a file without stability"

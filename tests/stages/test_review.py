@@ -41,7 +41,7 @@ def quality(**severities_by_object):
     ],
 )
 def test_frames_are_suggested_once_an_event_worst_first(table, expected):
-    config = ReviewConfig(per_video=2, min_gap_frames=4)
+    config = ReviewConfig(per_video=2, min_gap_frames=4, min_severity=0.5)
     assert [(s.object_id, s.frame_index) for s in suggestions(table, config)] == expected
 
 
