@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 MANIFEST_VERSION = "1"
+DETECTIONS_VERSION = "1"
 MASKS_VERSION = "2"
 QUALITY_VERSION = "1"
 
@@ -30,6 +31,17 @@ MANIFEST = pa.schema(
         pa.field("kind", pa.string()),  # keyframe (default) or correction
     ],
     metadata={"schema_version": MANIFEST_VERSION},
+)
+
+DETECTIONS = pa.schema(
+    [
+        pa.field("video_id", pa.string(), nullable=False),  # as prompts are to name it
+        pa.field("frame_index", pa.int64(), nullable=False),  # from 0, in display order
+        pa.field("box_xyxy", pa.list_(pa.float32(), 4), nullable=False),  # pixels of the displayed frame
+        pa.field("score", pa.float32(), nullable=False),  # 0 to 1, the detector's
+        pa.field("label", pa.string()),  # class name
+    ],
+    metadata={"schema_version": DETECTIONS_VERSION},
 )
 
 MASKS = pa.schema(

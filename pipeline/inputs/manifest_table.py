@@ -67,11 +67,11 @@ def read_rows(uri: str) -> tuple[list[Row], list[Fault]]:
     return rows, faults
 
 
-def column_faults(file: str, found: pa.Schema) -> Iterator[Fault]:
+def column_faults(file: str, found: pa.Schema, schema: pa.Schema = schemas.MANIFEST) -> Iterator[Fault]:
     """Yield what is wrong with a file's columns: missing, unknown, twice or of a wrong type."""
-    for name in sorted(set(found.names) - set(schemas.MANIFEST.names)):
-        yield Fault(file, None, name, "an unknown column", ", ".join(schemas.MANIFEST.names))
-    for wanted in schemas.MANIFEST:
+    for name in sorted(set(found.names) - set(schema.names)):
+        yield Fault(file, None, name, "an unknown column", ", ".join(schema.names))
+    for wanted in schema:
         types = [column.type for column in found if column.name == wanted.name]
         if not types and not wanted.nullable:
             yield Fault(file, None, wanted.name, "no such column", str(wanted.type))
