@@ -35,6 +35,7 @@ class ObjectState:
     conditioning: dict[int, ConditioningFrame] = field(default_factory=dict)
     memories: dict[int, torch.Tensor] = field(default_factory=dict)  # of tracked frames
     pointers: dict[int, torch.Tensor] = field(default_factory=dict)  # of tracked frames
+    sightings: dict[int, torch.Tensor] = field(default_factory=dict)  # see engine/appearance.py
 
     @property
     def first_frame(self) -> int:
@@ -71,7 +72,7 @@ class VideoState:
             for frame_index, frame in state.conditioning.items():
                 for name, tensor in vars(frame).items():
                     named[f"{object_id}/conditioning/{frame_index}/{name}"] = tensor
-            for kind in ("memories", "pointers"):
+            for kind in ("memories", "pointers", "sightings"):
                 for frame_index, tensor in getattr(state, kind).items():
                     named[f"{object_id}/{kind}/{frame_index}"] = tensor
         return {name: tensor.cpu().contiguous() for name, tensor in named.items()}

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import torch
 
+from pipeline.engine.appearance import note_sightings
 from pipeline.engine.cpu_tuning import use_one_thread
 from pipeline.engine.engine import Engine
 from pipeline.engine.features import FrameFeatures
@@ -34,6 +35,7 @@ from pipeline.records import Attempt, Frame, Prompt, Shard, ShardReport, ShardSt
 from pipeline.stages.corrections import Corrections, refuse_untracked
 from pipeline.stages.gpu_memory import GpuMemoryWatch
 from pipeline.stages.model import find_weights
+from pipeline.stages.objects import Describer
 from pipeline.stages.on_frames import OnFrames, told
 from pipeline.stages.prompted_frames import visit_prompted_frames, with_ends
 from pipeline.stages.segment_config import SegmentConfig
@@ -123,7 +125,9 @@ class SegmentStage:
                     attempts=attempt.number,
                     gpu_memory_share=gpu_memory_share,
                 )
-                self._commit(shard, attempt, begun.log, stop, report)
+                about = (self.config.identity, self.weights_sha256, begun.state, video, self.config.frames)
+                describer = Describer(*about, lambda: on_frames(None))
+                self._commit(shard, attempt, begun.log, stop, report, describer)
         return report
 
     def _check_weights(self, shard: Shard) -> None:
@@ -179,7 +183,7 @@ class SegmentStage:
         """
         on_frames(begun.state.next_frame - begun.first_frame)
         watch = GpuMemoryWatch(self.config.checkpoint.early_at_gpu_share)
-        start = begun.state.next_frame
+        start, identity = begun.state.next_frame, self.config.identity
         corrections = Corrections(shard.corrections, start, is_resumed=start > begun.first_frame)
         # Masks become rows in a thread of their own, while the next frames are computed.
         with (
@@ -190,6 +194,8 @@ class SegmentStage:
                 for prompt in corrections.due(features.frame_index, features.time_seconds, end_seconds):
                     self._correct(begun.state, prompt, features)
                 output = self.engine.step(begun.state, features)
+                if identity.embeddings:
+                    note_sightings(begun.state, features, output, identity.best_frames)
                 begun.log.add(rows.submit(self._rows, shard, output), begun.state)
                 if watch.has_filled(self.engine.engine.memory_share()):
                     begun.log.store(begun.state)
@@ -227,7 +233,9 @@ class SegmentStage:
         rungs = [f"gpu_memory:{rung}" for rung in self.engine.relief.rungs]
         return (*rungs, *([f"smaller_model:{self.config.model.name}"] if self.stands_in else []))
 
-    def _commit(self, shard: Shard, attempt: Attempt, log: SpanLog, stop: int, report: ShardReport) -> None:
+    def _commit(
+        self, shard: Shard, attempt: Attempt, log: SpanLog, stop: int, report: ShardReport, objects: Describer
+    ) -> None:
         sha256, size_bytes, rows = log.finish(stop, self._metadata(shard))
         marker = Marker(
             shard_id=shard.id,
@@ -244,7 +252,10 @@ class SegmentStage:
             attempts=report.attempts,
             fingerprint=dict(shard.fingerprint),
             flags=self._flags(),
-            kept=kept_files(log.workspace, self.config.checkpoint.keep_every_frames),
+            kept=(
+                objects.write_part(log.workspace),
+                *kept_files(log.workspace, self.config.checkpoint.keep_every_frames),
+            ),
         )
         if attempt.epoch is not None and self.run.superseded(attempt.epoch):
             raise RunInUse(
