@@ -86,7 +86,7 @@ OBJECTS = pa.schema(
         pa.field("first_frame", pa.int32()),  # that it is visible on; null where it never is, as all below
         pa.field("last_frame", pa.int32()),
         pa.field("frames_visible", pa.int32(), nullable=False),
-        pa.field("visible_spans", pa.list_(SPAN_TYPE), nullable=False),
+        pa.field("sure_spans", pa.list_(SPAN_TYPE), nullable=False),  # iou_score at least half its highest
         pa.field("mean_area_px", pa.float64()),  # of the frames that it is visible on, as all means
         pa.field("max_area_px", pa.int32()),
         pa.field("mean_object_score", pa.float64()),

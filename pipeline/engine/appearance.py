@@ -1,9 +1,9 @@
 """What objects look like: an embedding of each, from the frames that show it best.
 
-A sighting is (2 + channel,) float32: how well a frame shows the object, the frame's index, and the object's
-embedding on it. The embedding joins the image features under the mask and the object pointer. The frames
-that an object is tracked through are cut into a few equal stretches of time, and the best sighting of each
-is kept: what is kept stays small, and is spread over the video however long that is.
+A sighting is (3 + channel,) float32: how well a frame shows the object, the frame's index, its IoU score, and
+the object's embedding on it. The embedding joins the image features under the mask and the object pointer.
+The frames that an object is tracked through are cut into a few equal stretches of time, and the best sighting
+of each is kept: what is kept stays small, and is spread over the video however long that is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,8 @@ from pipeline.engine.state import VideoState
 
 EXTRACTOR = "sam2"  # the name of these embeddings, in tables
 AT_EDGE = 0.1  # what a sighting counts where the frame's edge cuts the object: there mostly is a better one
-QUALITY, FRAME, EMBEDDING = 0, 1, 2  # where in a sighting each begins
+SURE = 0.5  # of an object's highest IoU score: the mask of a lost one is anything, and its score hardly any
+QUALITY, FRAME, IOU_SCORE, EMBEDDING = range(4)  # where in a sighting each begins
 
 
 class Appearance(NamedTuple):
@@ -47,14 +48,14 @@ def note_sightings(state: VideoState, features: FrameFeatures, output: FrameOutp
 
 @torch.inference_mode()
 def sightings(features: FrameFeatures, heads: Sequence[HeadOutput]) -> torch.Tensor:
-    """Return (object, 2 + channel) float32, of the heads of one frame; each as if its object were alone."""
+    """Return (object, 3 + channel) float32, of the heads of one frame; each as if its object were alone."""
     embedding = features.shared.embedding.float()
     logits, pointers, object_scores, iou_scores = (
         torch.stack([tensor.to(embedding.device) for tensor in same]) for same in zip(*heads, strict=True)
     )
     quality = _quality(logits[:, 0] > 0, object_scores, iou_scores)
     halves = [F.normalize(_pooled(embedding, logits), dim=1), F.normalize(pointers.float(), dim=1)]
-    return torch.cat([quality, torch.full_like(quality, features.frame_index), *halves], 1)
+    return torch.cat([quality, torch.full_like(quality, features.frame_index), iou_scores, *halves], 1)
 
 
 def _quality(masks: torch.Tensor, object_scores: torch.Tensor, iou_scores: torch.Tensor) -> torch.Tensor:
@@ -107,9 +108,11 @@ def _better(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 
 def appearance(kept: Mapping[int, torch.Tensor]) -> Appearance | None:
-    """Return how an object looks on its best frames; None if it was never seen."""
+    """Return how an object looks on the best frames that the model is sure of; None if it was never seen."""
     seen = [one.cpu() for _, one in sorted(kept.items()) if one[QUALITY] > 0]
     if not seen:
         return None
-    mean = torch.stack([one[EMBEDDING:] for one in seen]).double().mean(0)
-    return Appearance(F.normalize(mean, dim=0).float().numpy(), [int(one[FRAME]) for one in seen])
+    highest = max(one[IOU_SCORE] for one in seen)
+    sure = [one for one in seen if one[IOU_SCORE] >= SURE * highest]
+    mean = torch.stack([one[EMBEDDING:] for one in sure]).double().mean(0)
+    return Appearance(F.normalize(mean, dim=0).float().numpy(), [int(one[FRAME]) for one in sure])

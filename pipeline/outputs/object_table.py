@@ -14,6 +14,7 @@ from pipeline.schemas import OBJECTS
 
 KEY = ("video_id", "object_id")
 READ = [*KEY, "frame_index", "time_seconds", "area_px", "object_score", "iou_score", "label"]
+SURE = 0.5  # of an object's highest IoU score; see engine/appearance.py
 MEANS = ("mean_area_px", "mean_object_score", "mean_iou_score")
 
 
@@ -56,18 +57,19 @@ def object_rows(
 def _statistics(table: pa.Table) -> dict[str, Any]:
     """Return what one object's rows say of it."""
     first = table.slice(0, 1).to_pylist()[0]
-    times = table["time_seconds"].to_numpy()
     seen = table["area_px"].to_numpy() > 0
     visible = table.filter(seen)
     columns = {
         name: visible[name].to_numpy() for name in ("frame_index", "area_px", "object_score", "iou_score")
     }
+    iou_scores = table["iou_score"].to_numpy()
+    sure = seen & (iou_scores >= SURE * max(columns["iou_score"], default=0))
     return {
         **{name: first[name] for name in (*KEY, "label")},
         "first_frame": min(columns["frame_index"].tolist(), default=None),
         "last_frame": max(columns["frame_index"].tolist(), default=None),
         "frames_visible": len(visible),
-        "visible_spans": visible_spans(table["frame_index"].to_numpy(), times, seen),
+        "sure_spans": spans_of(table["frame_index"].to_numpy(), table["time_seconds"].to_numpy(), sure),
         "mean_area_px": _mean(columns["area_px"]),
         "max_area_px": max(columns["area_px"].tolist(), default=None),
         "mean_object_score": _mean(columns["object_score"]),
@@ -79,7 +81,7 @@ def _mean(values: np.ndarray) -> float | None:
     return float(values.mean(dtype=np.float64)) if len(values) else None
 
 
-def visible_spans(frames: np.ndarray, times: np.ndarray, seen: np.ndarray) -> list[dict[str, float]]:
+def spans_of(frames: np.ndarray, times: np.ndarray, seen: np.ndarray) -> list[dict[str, float]]:
     """Return the spans of frames on which an object is seen, of its rows in frame order.
 
     Args:
@@ -87,7 +89,7 @@ def visible_spans(frames: np.ndarray, times: np.ndarray, seen: np.ndarray) -> li
         times: (row,) seconds.
         seen: (row,) bool.
 
-    >>> visible_spans(np.arange(4), np.arange(4) / 10, np.array([True, True, False, True]))[0]
+    >>> spans_of(np.arange(4), np.arange(4) / 10, np.array([True, True, False, True]))[0]
     {'start_frame': 0, 'stop_frame': 2, 'start_seconds': 0.0, 'stop_seconds': 0.2}
     """
     frame_seconds = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
@@ -120,7 +122,7 @@ def _joined(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "first_frame": seen[0]["first_frame"],
         "last_frame": max((row["last_frame"] for row in seen), key=lambda frame: frame or 0),
         "frames_visible": sum(frames),
-        "visible_spans": [span for row in seen for span in row["visible_spans"]],
+        "sure_spans": [span for row in seen for span in row["sure_spans"]],
         **{name: np.average([row[name] for row in seen], weights=frames) for name in MEANS if sum(frames)},
         "max_area_px": max((row["max_area_px"] for row in seen), key=lambda area: area or 0),
         **_joined_embedding([row for row in seen if row["embedding"] is not None]),

@@ -127,15 +127,12 @@ def cannot_be_one(objects: Sequence[Seen], config: LinkConfig) -> np.ndarray:
 
 def overlap_seconds(one: Seen, other: Seen) -> float:
     """Return for how long both are seen."""
-    if min(one.spans_seconds[-1][1], other.spans_seconds[-1][1]) <= max(
-        one.spans_seconds[0][0], other.spans_seconds[0][0]
-    ):
-        return 0.0
-    return sum(
-        max(0.0, min(stop, other_stop) - max(start, other_start))
-        for start, stop in one.spans_seconds
-        for other_start, other_stop in other.spans_seconds
-    )
+    ours, theirs = list(one.spans_seconds), list(other.spans_seconds)
+    seconds = 0.0
+    while ours and theirs:
+        seconds += max(0.0, min(ours[-1][1], theirs[-1][1]) - max(ours[-1][0], theirs[-1][0]))
+        (ours if ours[-1][0] >= theirs[-1][0] else theirs).pop()  # nothing before can reach the later one
+    return seconds
 
 
 def join_within(

@@ -68,7 +68,7 @@ def _seen(row: dict[str, Any]) -> Seen:
         video_id=row["video_id"],
         object_id=row["object_id"],
         kind=(row["label"], row["extractor"], row["weights_sha256"]),
-        spans_seconds=tuple((span["start_seconds"], span["stop_seconds"]) for span in row["visible_spans"]),
+        spans_seconds=tuple((span["start_seconds"], span["stop_seconds"]) for span in row["sure_spans"]),
         embedding=None if row["embedding"] is None else np.array(row["embedding"]),
     )
 

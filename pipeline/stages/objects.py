@@ -26,7 +26,7 @@ class IdentityConfig:
     """What is kept of how objects look, to tell them apart by; no mask depends on it."""
 
     embeddings: bool = True
-    best_frames: int = 4  # of an object, spread over time, that its embedding is the mean of, at most
+    best_frames: int = 8  # of an object, spread over time, that its embedding is the mean of, at most
     extractor: str | None = None  # module:function, for embeddings by a network of one's own
 
     def __post_init__(self):
