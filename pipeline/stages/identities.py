@@ -35,7 +35,7 @@ class WithinConfig:
 class AcrossConfig:
     """When objects of different videos are one."""
 
-    min_similarity: float = 0.95  # cosine
+    min_similarity: float = 0.97  # cosine
     linkage: Linkage = Linkage.average
     never_at_once: bool = False  # videos share a clock, and nothing is in two of them at the same time
 

@@ -40,7 +40,7 @@ def link(run: RunFolder, config: LinkConfig) -> Linked:
             f"{run.root}: found no {run.objects}; python -m jobs.segment run={run.root} ... writes it, "
             "also where all masks are done"
         ) from error
-    objects = [_seen(row) for row in rows]
+    objects = [seen_object(row) for row in rows]
     with_embedding = [one for one in objects if one.embedding is not None]
     if objects and not with_embedding:
         raise UsageError(
@@ -63,7 +63,7 @@ def link(run: RunFolder, config: LinkConfig) -> Linked:
     )
 
 
-def _seen(row: dict[str, Any]) -> Seen:
+def seen_object(row: dict[str, Any]) -> Seen:
     return Seen(
         video_id=row["video_id"],
         object_id=row["object_id"],
