@@ -137,7 +137,7 @@ def _do(
 
 
 def _summarize(run: RunFolder, shards: Sequence[Shard], epoch: int) -> None:
-    """Write the tables of videos and objects, unless another driver has taken the run over: then it does."""
+    """Write the tables of videos and objects, unless another driver has taken the run over: they are its."""
     if not run.superseded(epoch):
         videos = write_videos(run, shards)
         logger.info("videos: %s", dict(Counter(videos["status"].to_pylist())))

@@ -68,7 +68,7 @@ VIDEOS = pa.schema(
     metadata={"schema_version": "1"},
 )
 
-# Frames [start, stop), and when the first of them and the one after the last are on show.
+# Frames [start, stop), and from when to when they are on show; the end is an average frame after the last.
 SPAN_TYPE = pa.struct(
     [
         pa.field("start_frame", pa.int32(), nullable=False),

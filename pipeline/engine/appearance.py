@@ -17,10 +17,10 @@ from pipeline.engine.features import FrameFeatures
 from pipeline.engine.frame_step import FrameOutput
 from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.state import VideoState
+from pipeline.records import SURE_SHARE
 
 EXTRACTOR = "sam2"  # the name of these embeddings, in tables
 AT_EDGE = 0.1  # what a sighting counts where the frame's edge cuts the object: there mostly is a better one
-SURE = 0.5  # of an object's highest IoU score: the mask of a lost one is anything, and its score hardly any
 QUALITY, FRAME, IOU_SCORE, EMBEDDING = range(4)  # where in a sighting each begins
 
 
@@ -43,7 +43,8 @@ def note_sightings(state: VideoState, features: FrameFeatures, output: FrameOutp
         return
     for object_id, sighting in zip(output.object_ids, sightings(features, output.heads), strict=True):
         bank = state.objects[object_id]
-        bank.sightings = with_sighting(bank.sightings, features.frame_index, sighting, stretches)
+        own = sighting.clone()  # or it would keep those of all objects alive
+        bank.sightings = with_sighting(bank.sightings, features.frame_index, own, stretches)
 
 
 @torch.inference_mode()
@@ -107,12 +108,12 @@ def _better(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     return torch.where(other[QUALITY] > one[QUALITY], other, one)
 
 
-def appearance(kept: Mapping[int, torch.Tensor]) -> Appearance | None:
+def appearance_of(kept: Mapping[int, torch.Tensor]) -> Appearance | None:
     """Return how an object looks on the best frames that the model is sure of; None if it was never seen."""
     seen = [one.cpu() for _, one in sorted(kept.items()) if one[QUALITY] > 0]
     if not seen:
         return None
     highest = max(one[IOU_SCORE] for one in seen)
-    sure = [one for one in seen if one[IOU_SCORE] >= SURE * highest]
+    sure = [one for one in seen if one[IOU_SCORE] >= SURE_SHARE * highest]
     mean = torch.stack([one[EMBEDDING:] for one in sure]).double().mean(0)
     return Appearance(F.normalize(mean, dim=0).float().numpy(), [int(one[FRAME]) for one in sure])

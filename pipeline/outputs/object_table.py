@@ -1,6 +1,6 @@
 """MASKS -> OBJECTS: one row is one object of a video: when it is visible, how large, what it looks like."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -10,11 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.outputs.object_tally import KEY, ObjectTally
 from pipeline.schemas import OBJECTS
 
-KEY = ("video_id", "object_id")
 READ = [*KEY, "frame_index", "time_seconds", "area_px", "object_score", "iou_score", "label"]
-SURE = 0.5  # of an object's highest IoU score; see engine/appearance.py
 MEANS = ("mean_area_px", "mean_object_score", "mean_iou_score")
 
 
@@ -32,78 +31,36 @@ def object_rows(
     """Return one row an object, by object id, of one shard's mask table.
 
     Args:
-        masks: The file, or what it holds; the masks themselves are not read.
+        masks: The file, or what it holds; one row group is in memory at a time, and no mask is.
         weights_sha256: Of the model that made them.
         embeddings: By object id, of the objects that have one.
         extractor: What made the embeddings.
     """
-    table = pq.read_table(pa.BufferReader(masks) if isinstance(masks, bytes) else masks, columns=READ)
-    ids = table["object_id"].to_numpy()
-    rows = []
-    for object_id in np.unique(ids).tolist():
-        embedding = embeddings.get(object_id)
-        rows.append(
-            {
-                **_statistics(table.filter(ids == object_id)),
-                "embedding": None if embedding is None else embedding.vector,
-                "embedding_frames": [] if embedding is None else embedding.frames,
-                "extractor": None if embedding is None else extractor,
-                "weights_sha256": weights_sha256,
-            }
-        )
-    return rows
-
-
-def _statistics(table: pa.Table) -> dict[str, Any]:
-    """Return what one object's rows say of it."""
-    first = table.slice(0, 1).to_pylist()[0]
-    seen = table["area_px"].to_numpy() > 0
-    visible = table.filter(seen)
-    columns = {
-        name: visible[name].to_numpy() for name in ("frame_index", "area_px", "object_score", "iou_score")
-    }
-    iou_scores = table["iou_score"].to_numpy()
-    sure = seen & (iou_scores >= SURE * max(columns["iou_score"], default=0))
-    return {
-        **{name: first[name] for name in (*KEY, "label")},
-        "first_frame": min(columns["frame_index"].tolist(), default=None),
-        "last_frame": max(columns["frame_index"].tolist(), default=None),
-        "frames_visible": len(visible),
-        "sure_spans": spans_of(table["frame_index"].to_numpy(), table["time_seconds"].to_numpy(), sure),
-        "mean_area_px": _mean(columns["area_px"]),
-        "max_area_px": max(columns["area_px"].tolist(), default=None),
-        "mean_object_score": _mean(columns["object_score"]),
-        "mean_iou_score": _mean(columns["iou_score"]),
-    }
-
-
-def _mean(values: np.ndarray) -> float | None:
-    return float(values.mean(dtype=np.float64)) if len(values) else None
-
-
-def spans_of(frames: np.ndarray, times: np.ndarray, seen: np.ndarray) -> list[dict[str, float]]:
-    """Return the spans of frames on which an object is seen, of its rows in frame order.
-
-    Args:
-        frames: (row,) frame indices.
-        times: (row,) seconds.
-        seen: (row,) bool.
-
-    >>> spans_of(np.arange(4), np.arange(4) / 10, np.array([True, True, False, True]))[0]
-    {'start_frame': 0, 'stop_frame': 2, 'start_seconds': 0.0, 'stop_seconds': 0.2}
-    """
-    frame_seconds = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    next_times = np.append(times[1:], times[-1:] + frame_seconds)
-    turns = np.flatnonzero(np.diff(np.concatenate([[False], seen, [False]])))
-    return [
-        {
-            "start_frame": int(frames[start]),
-            "stop_frame": int(frames[stop - 1]) + 1,
-            "start_seconds": float(times[start]),
-            "stop_seconds": float(next_times[stop - 1]),
+    tallies: dict[int, ObjectTally] = {}
+    with pq.ParquetFile(pa.BufferReader(masks) if isinstance(masks, bytes) else masks) as file:
+        for object_id, rows in _by_object(file):
+            tallies.setdefault(object_id, ObjectTally()).add_score(rows)
+        for object_id, rows in _by_object(file):
+            tallies[object_id].add(rows)
+    described = []
+    for object_id, tally in sorted(tallies.items()):
+        embedding = embeddings.get(object_id) if tally.frames_visible else None
+        of_embedding = {
+            "embedding": None if embedding is None else embedding.vector,
+            "embedding_frames": [] if embedding is None else embedding.frames,
+            "extractor": None if embedding is None else extractor,
         }
-        for start, stop in zip(turns[::2], turns[1::2], strict=True)
-    ]
+        described.append({**tally.row(), **of_embedding, "weights_sha256": weights_sha256})
+    return described
+
+
+def _by_object(file: pq.ParquetFile) -> Iterator[tuple[int, pa.Table]]:
+    """Yield the rows of one object in one row group, in frame order."""
+    for group in range(file.num_row_groups):
+        rows = file.read_row_group(group, columns=READ)
+        ids = rows["object_id"].to_numpy()
+        for object_id in np.unique(ids).tolist():
+            yield object_id, rows.filter(ids == object_id)
 
 
 def joined_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.engine import appearance
+from pipeline.engine.appearance import EXTRACTOR, appearance_of
 from pipeline.engine.state import VideoState
 from pipeline.inputs.frames import FramesConfig, open_frames
 from pipeline.outputs.object_table import Embedding, joined_rows, object_file, object_rows, read_objects
@@ -51,7 +51,7 @@ class Describer:
 
     def write_part(self, workspace: Workspace) -> str:
         """Write the shard's part, of the attempt's table; return its file name."""
-        table, extractor = workspace.folder / TABLE, self.config.extractor or appearance.EXTRACTOR
+        table, extractor = workspace.folder / TABLE, self.config.extractor or EXTRACTOR
         rows = object_rows(table, self.weights_sha256, self._embeddings(table), extractor)
         workspace.write(PART, object_file(rows))
         return PART
@@ -59,7 +59,7 @@ class Describer:
     def _embeddings(self, table: Path) -> dict[int, Embedding]:
         if not self.config.embeddings:
             return {}
-        looks = {i: appearance.appearance(bank.sightings) for i, bank in self.state.objects.items()}
+        looks = {i: appearance_of(bank.sightings) for i, bank in self.state.objects.items()}
         own = {i: Embedding(look.embedding, look.frames) for i, look in looks.items() if look is not None}
         if self.config.extractor is None:
             return own

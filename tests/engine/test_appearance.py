@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.engine.appearance import appearance, note_sightings, with_sighting
+from pipeline.engine.appearance import appearance_of, note_sightings, with_sighting
 from pipeline.engine.state import VideoState
 from pipeline.records import Prompt, Rle
 from tests.engine.scenes import SIZE_HW, condition, disc, engine_of, nano_model, scene
@@ -47,7 +47,7 @@ def passed_over(engine, frames, state):
 
 
 def look(state, object_id):
-    return appearance(state.objects[object_id].sightings)
+    return appearance_of(state.objects[object_id].sightings)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS, ids=["disc", "square", "whole"])
@@ -97,7 +97,7 @@ def kept_of(qualities, stretches, order=1):
     ],
 )
 def test_each_stretch_of_time_keeps_its_best_frame(qualities, frames):
-    found = appearance(kept_of(qualities, stretches=4))
+    found = appearance_of(kept_of(qualities, stretches=4))
     assert (None if found is None else found.frames) == frames
 
 
@@ -106,12 +106,12 @@ def test_what_is_kept_stays_small_and_is_the_same_from_either_end(stretches):
     qualities = torch.randperm(100, generator=torch.Generator().manual_seed(0)).add(1).tolist()
     kept, backward = kept_of(qualities, stretches), kept_of(qualities, stretches, order=-1)
     assert stretches / 2 <= len(kept) <= stretches
-    assert appearance(kept).frames == appearance(backward).frames
+    assert appearance_of(kept).frames == appearance_of(backward).frames
 
 
 def test_frames_on_which_the_object_was_lost_are_left_out():
     kept = {0: sighting(0.2, 0, iou_score=0.9), 8: sighting(0.3, 9, iou_score=0.1)}
-    assert appearance(kept).frames == [0]
+    assert appearance_of(kept).frames == [0]
 
 
 def test_a_frame_whose_edge_cuts_the_object_gives_way_to_one_that_shows_it_whole(engine, frames):

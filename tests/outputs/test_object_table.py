@@ -8,8 +8,10 @@ import pytest
 from pipeline.outputs.object_table import Embedding, joined_rows, object_file, object_rows, read_objects
 from pipeline.schemas import MASKS
 
+SPAN = ("start_frame", "stop_frame", "start_seconds", "stop_seconds")
 
-def masks_file(path, rows):
+
+def masks_file(path, rows, rows_a_group=None):
     """Write rows of (object, frame, area, iou score), at 10 frames/s."""
     columns = {
         "video_id": "cam", "time_seconds": 0.0, "rle": {"size": [4, 4], "counts": b"@@"}, "box_xyxy": None,
@@ -26,12 +28,12 @@ def masks_file(path, rows):
         }
         for i, t, area, iou in rows
     ]
-    pq.write_table(pa.Table.from_pylist(table, schema=MASKS), path)
+    pq.write_table(pa.Table.from_pylist(table, schema=MASKS), path, row_group_size=rows_a_group)
     return path
 
 
-@pytest.fixture
-def rows(tmp_path):
+@pytest.fixture(params=[None, 4, 3], ids=["in one part", "in parts", "in parts within a frame"])
+def rows(request, tmp_path):
     masks = masks_file(
         tmp_path / "masks.parquet",
         [
@@ -41,8 +43,10 @@ def rows(tmp_path):
             *((1, 3, 1, 0.1), (2, 3, 0, 0.1)),  # the model is not sure of it
             *((1, 4, 4, 0.5), (2, 4, 0, 0.1)),
         ],
+        request.param,
     )
-    return object_rows(masks, "abc", {1: Embedding(np.array([0.6, 0.8], np.float32), [1, 4])}, "sam2")
+    look = Embedding(np.array([0.6, 0.8], np.float32), [1, 4])
+    return object_rows(masks, "abc", {1: look, 2: look}, "sam2")
 
 
 def test_an_object_is_described_by_the_frames_that_it_is_visible_on(rows):
@@ -54,8 +58,8 @@ def test_an_object_is_described_by_the_frames_that_it_is_visible_on(rows):
 
 
 def test_sure_spans_leave_out_what_is_gone_or_doubtful(rows):
-    spans = [tuple(span.values()) for span in rows[0]["sure_spans"]]
-    assert spans == [(0, 2, 0.0, 0.2), (4, 5, 0.4, pytest.approx(0.5))]
+    spans = [[span[name] for name in SPAN] for span in rows[0]["sure_spans"]]
+    assert spans == [[0, 2, 0.0, pytest.approx(0.2)], [4, 5, 0.4, pytest.approx(0.5)]]
 
 
 def test_an_object_that_is_never_visible_is_a_row_without_figures(rows):
