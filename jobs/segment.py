@@ -23,7 +23,9 @@ from pipeline.runners.config import RunnerChoice, RunnerConfig
 from pipeline.runners.local import run_local
 from pipeline.runners.progress import MAX_QUARANTINED_SHOWN, Progress
 from pipeline.runners.ray import run_on_ray
+from pipeline.stages.extractor import load_extractor
 from pipeline.stages.model import ModelConfig
+from pipeline.stages.objects import IdentityConfig, write_objects
 from pipeline.stages.plan import PlanConfig, make_plan
 from pipeline.stages.revision import keep_unchanged
 from pipeline.stages.segment import SegmentStage
@@ -56,6 +58,7 @@ class JobConfig:
     source: SourceConfig = field(default_factory=SourceConfig)
     frames: FramesConfig = field(default_factory=FramesConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
     check: ManifestConfig = field(default_factory=ManifestConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
     runner: RunnerConfig = field(default_factory=RunnerConfig)
@@ -79,6 +82,8 @@ def main(config: JobConfig) -> int:
     logger.info("run folder: %s", run.root)
     refuse_careless_store(run, config.storage)
     refuse_foreign_folder(run)
+    if config.identity.extractor is not None:
+        load_extractor(config.identity.extractor)  # or each worker would find out by itself
     shards = make_plan(config.manifest, config.check, config.plan, config.segment)
     epoch = claim(run, config.driver)
     with reigning(run, epoch, config.driver):
@@ -132,10 +137,11 @@ def _do(
 
 
 def _summarize(run: RunFolder, shards: Sequence[Shard], epoch: int) -> None:
-    """Write the table of videos, unless another driver has taken the run over: then it is that one's."""
+    """Write the tables of videos and objects, unless another driver has taken the run over: they are its."""
     if not run.superseded(epoch):
         videos = write_videos(run, shards)
         logger.info("videos: %s", dict(Counter(videos["status"].to_pylist())))
+        write_objects(run)
 
 
 def _reports(config: JobConfig, shards: Sequence[Shard], ledger: Ledger) -> Iterator[ShardReport]:

@@ -10,6 +10,10 @@ import numpy as np
 
 from pipeline.errors import FaultClass
 
+# The model is sure of an object where iou_score is at least this share of the object's highest: the mask of
+# a lost object may be anything, and its score is next to nothing.
+SURE_SHARE = 0.5
+
 
 @dataclass(frozen=True)
 class Rle:

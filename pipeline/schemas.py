@@ -100,3 +100,54 @@ VIDEOS = pa.schema(
     ],
     metadata={"schema_version": "1"},
 )
+
+# Frames [start, stop), and from when to when they are on show; the end is an average frame after the last.
+SPAN_TYPE = pa.struct(
+    [
+        pa.field("start_frame", pa.int32(), nullable=False),
+        pa.field("stop_frame", pa.int32(), nullable=False),
+        pa.field("start_seconds", pa.float64(), nullable=False),
+        pa.field("stop_seconds", pa.float64(), nullable=False),
+    ]
+)
+
+OBJECTS = pa.schema(
+    [
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("object_id", pa.int32(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("first_frame", pa.int32()),  # that it is visible on; null where it never is, as all below
+        pa.field("last_frame", pa.int32()),
+        pa.field("frames_visible", pa.int32(), nullable=False),
+        pa.field("sure_spans", pa.list_(SPAN_TYPE), nullable=False),  # iou_score at least half its highest
+        pa.field("mean_area_px", pa.float64()),  # of the frames that it is visible on, as all means
+        pa.field("max_area_px", pa.int32()),
+        pa.field("mean_object_score", pa.float64()),
+        pa.field("mean_iou_score", pa.float64()),
+        pa.field("embedding", pa.list_(pa.float32())),  # of length 1; null where none was made
+        pa.field("embedding_frames", pa.list_(pa.int32()), nullable=False),  # that it is the mean of
+        pa.field("extractor", pa.string()),  # what made the embedding: sam2, or module:function
+        pa.field("weights_sha256", pa.string(), nullable=False),  # of the model that made the masks
+    ],
+    metadata={"schema_version": "1"},
+)
+
+LINK_TYPE = pa.struct(
+    [
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("object_id", pa.int32(), nullable=False),
+        pa.field("similarity", pa.float32(), nullable=False),  # cosine of the two embeddings
+    ]
+)
+
+IDENTITIES = pa.schema(
+    [
+        pa.field("identity_id", pa.int32(), nullable=False),  # from 1, over all videos of the run
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("object_id", pa.int32(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("score", pa.float32()),  # how alike what was joined is, -1 to 1; null for one that is alone
+        pa.field("links", pa.list_(LINK_TYPE), nullable=False),  # the objects that it was joined to directly
+    ],
+    metadata={"schema_version": "1"},
+)

@@ -40,6 +40,7 @@ class ObjectState:
     pointers: dict[int, torch.Tensor] = field(default_factory=dict)  # of tracked frames
     first_frame: int = 0  # the object's first key frame; it is tracked from there on
     corrections: set[int] = field(default_factory=set)  # conditioning frames that corrections made
+    sightings: dict[int, torch.Tensor] = field(default_factory=dict)  # see engine/appearance.py
 
     def condition(self, frame_index: int, frame: ConditioningFrame, is_correction: bool = False) -> None:
         """Add a conditioning frame, in the official order: key frames first, then corrections."""
@@ -112,7 +113,7 @@ class VideoState:
             for frame_index, frame in state.conditioning.items():
                 for name, tensor in vars(frame).items():
                     named[f"{object_id}/conditioning/{frame_index}/{name}"] = tensor
-            for kind in ("memories", "pointers"):
+            for kind in ("memories", "pointers", "sightings"):
                 for frame_index, tensor in getattr(state, kind).items():
                     named[f"{object_id}/{kind}/{frame_index}"] = tensor
         return {name: tensor.cpu().contiguous() for name, tensor in named.items()}

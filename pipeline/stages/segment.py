@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from pipeline.engine.appearance import note_sightings
 from pipeline.engine.cpu_tuning import use_one_thread
 from pipeline.engine.engine import Engine
 from pipeline.engine.frame_step import FrameOutput
@@ -31,6 +32,7 @@ from pipeline.records import Attempt, Direction, Shard, ShardReport, ShardStatus
 from pipeline.stages.corrections import Corrections
 from pipeline.stages.gpu_memory import GpuMemoryWatch
 from pipeline.stages.model import find_weights
+from pipeline.stages.objects import Describer
 from pipeline.stages.on_frames import OnFrames
 from pipeline.stages.prompted_frames import first_frames, placed, refuse_clashes
 from pipeline.stages.prompting import Prompting
@@ -125,7 +127,9 @@ class SegmentStage:
                     attempts=attempt.number,
                     gpu_memory_share=gpu_memory_share,
                 )
-                self._commit(shard, attempt, begun, report)
+                about = (self.config.identity, self.weights_sha256, begun.state, path, self.config.frames)
+                describer = Describer(*about, lambda: on_frames(None))
+                self._commit(shard, attempt, begun, report, describer)
         return report
 
     def _check_weights(self, shard: Shard) -> None:
@@ -165,7 +169,7 @@ class SegmentStage:
         state, log = begun
         on_frames(state.frames_done)
         watch = GpuMemoryWatch(self.config.checkpoint.early_at_gpu_share)
-        corrections = Corrections(shard.corrections, state)
+        identity, corrections = self.config.identity, Corrections(shard.corrections, state)
         # Masks become rows in a thread of their own, while the next frames are computed.
         with (
             closing(self.prompting.key_frames(shard, video, state)) as key_frames,
@@ -179,6 +183,8 @@ class SegmentStage:
                 for prompt in corrections.due(features.frame_index):
                     self.prompting.correct(state, prompt, features)
                 output = self.engine.step(state, features)
+                if identity.embeddings:
+                    note_sightings(state, features, output, identity.best_frames)
                 left_out = written_by_the_other_pass(state, output, self.config.tracking.direction)
                 log.add(rows.submit(self._rows, shard, output, left_out), state)
                 if watch.has_filled(self.engine.engine.memory_share()):
@@ -218,7 +224,9 @@ class SegmentStage:
         rungs = [f"gpu_memory:{rung}" for rung in self.engine.relief.rungs]
         return (*rungs, *([f"smaller_model:{self.config.model.name}"] if self.stands_in else []))
 
-    def _commit(self, shard: Shard, attempt: Attempt, begun: Begun, report: ShardReport) -> None:
+    def _commit(
+        self, shard: Shard, attempt: Attempt, begun: Begun, report: ShardReport, objects: Describer
+    ) -> None:
         state, log = begun
         sha256, size_bytes, rows = log.finish(state, self._metadata(shard))
         marker = Marker(
@@ -237,7 +245,10 @@ class SegmentStage:
             attempts=report.attempts,
             fingerprint=dict(shard.fingerprint),
             flags=(*self._flags(), *drift_flags(log.workspace.folder / TABLE, QualityConfig())),
-            kept=kept_files(log.workspace, self.config.checkpoint.keep_every_frames),
+            kept=(
+                objects.write_part(log.workspace),
+                *kept_files(log.workspace, self.config.checkpoint.keep_every_frames),
+            ),
         )
         if attempt.epoch is not None and self.run.superseded(attempt.epoch):
             raise RunInUse(

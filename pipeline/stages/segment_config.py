@@ -7,6 +7,7 @@ from pipeline.inputs.frames import FramesConfig
 from pipeline.inputs.source import SourceConfig
 from pipeline.outputs.checkpoints import CheckpointConfig
 from pipeline.stages.model import ModelConfig
+from pipeline.stages.objects import IdentityConfig
 from pipeline.storage.store import StorageConfig
 
 
@@ -20,6 +21,7 @@ class SegmentConfig:
     source: SourceConfig = field(default_factory=SourceConfig)
     frames: FramesConfig = field(default_factory=FramesConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     smaller_model: ModelConfig | None = None  # for a shard that `model` has no memory for, even alone
 

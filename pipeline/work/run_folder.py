@@ -36,6 +36,8 @@ class RunFolder:
 
     about = "run.json"
     videos = "videos.parquet"
+    objects = "objects.parquet"
+    identities = "identities.parquet"
 
     def masks(self, video_id: str, shard_id: str) -> str:
         return f"masks/{path_name(video_id)}/{shard_id}.parquet"

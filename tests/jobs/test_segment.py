@@ -26,7 +26,7 @@ def test_a_run_leaves_the_folder_of_the_design(undisturbed):
         "masks/middle/middle.parquet",
     ]
     assert sorted(p.name for p in undisturbed.iterdir()) == [
-        "_commit", "_run", "_work", "masks", "run.json", "videos.parquet",
+        "_commit", "_run", "_states", "_work", "masks", "objects.parquet", "run.json", "videos.parquet",
     ]  # fmt: skip
     assert list((undisturbed / "_work").iterdir()) == []
     assert json.loads((undisturbed / "run.json").read_text())["config"]["model"]["name"] == "nano"
