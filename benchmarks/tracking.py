@@ -4,9 +4,11 @@ Videos made with known truth, and those of each DIR (`<video_id>/{frames,masks}`
 jobs with one setting after the other (`tracking_settings.py`): nano, in fp32.
 """
 
+import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,11 +27,12 @@ from benchmarks.tracking_truth import TrueVideo, read_videos, write_video
 def main() -> None:
     options = _options()
     settings, missing = possible([setting for setting in SETTINGS if setting.name in options.settings])
+    stop = time.monotonic() + options.limit_seconds
     with TemporaryDirectory() as folder:
         videos, groups = _videos(options, Path(folder))
         runs: dict[Setting, Run] = {}
         figures: list[dict[str, Any]] = []
-        for setting, run in _runs(settings, videos, Path(folder) / "runs"):
+        for setting, run in _runs(settings, videos, Path(folder) / "runs", stop):
             runs[setting] = run
             figures += [
                 figure | {"group": groups[figure["video"]]} for figure in measure(setting, run, videos)
@@ -65,7 +68,12 @@ def _options() -> Namespace:
     parser.add_argument("--settings", nargs="+", choices=names, default=names, metavar="NAME")
     parser.add_argument("--scenes", nargs="*", choices=SCENES, default=list(SCENES), metavar="NAME")
     parser.add_argument("--seed", type=int, default=7)
-    return parser.parse_args()
+    parser.add_argument("--limit-seconds", type=float, default=inf, help="no setting begins after that")
+    options = parser.parse_args()
+    for setting in SETTINGS:
+        if setting.name in options.settings and setting.looks_at not in (None, *options.settings):
+            parser.error(f"{setting.name!r} mends the masks of {setting.looks_at!r}: give both")
+    return options
 
 
 def _videos(options: Namespace, folder: Path) -> tuple[dict[str, TrueVideo], dict[str, str]]:
@@ -82,10 +90,12 @@ def _videos(options: Namespace, folder: Path) -> tuple[dict[str, TrueVideo], dic
 
 
 def _runs(
-    settings: list[Setting], videos: Mapping[str, TrueVideo], folder: Path
+    settings: list[Setting], videos: Mapping[str, TrueVideo], folder: Path, stop: float
 ) -> Iterator[tuple[Setting, Run]]:
     done: dict[str, Run] = {}
     for number, setting in enumerate(settings):
+        if time.monotonic() > stop:
+            break
         looked_at = done[setting.looks_at] if setting.looks_at else None
         run = run_setting(setting, videos, folder / str(number), looked_at)
         if run is not None:

@@ -90,7 +90,7 @@ def new_objects_at_returns(video: TrueVideo, *_: Any) -> Rows:
     for object_id in video.object_ids:
         seen = _seen_frames(video, object_id)
         starts = [
-            t for before, t in zip([-AWAY_FRAMES, *seen], seen, strict=False) if t - before > AWAY_FRAMES
+            t for before, t in zip([-AWAY_FRAMES - 1, *seen], seen, strict=False) if t - before > AWAY_FRAMES
         ]
         for number, t in enumerate(starts):
             box = prompt_columns(video.of(object_id, t), PromptKind.box)

@@ -31,8 +31,12 @@ class Setting:
     overrides: tuple[str, ...] = ()  # of `jobs.segment`
     looks_at: str | None = None  # the setting whose masks the prompts mend; it comes before
     videos: tuple[str, ...] = ()  # that it is for; all by default
-    links: bool = False  # `jobs.link` says afterwards who is who
-    needs: str | None = None  # a setting of tracking, a field of prompts, or a job
+    needs: str | None = None  # a setting of tracking, a field of prompts, or a job that follows
+
+    @property
+    def links(self) -> bool:
+        """Whether `jobs.link` says afterwards who is who."""
+        return self.needs == "jobs.link"
 
     @property
     def is_possible(self) -> bool:
@@ -46,40 +50,31 @@ class Setting:
 
 HAVE: Mapping[str, type] = {"tracking": TrackingConfig, "prompt": Prompt}
 
+CAMERA = ("camera-2",)
+RETURNS = ("leaving", "occlusion")
+BOTH_WAYS = ("tracking.direction=both",)
+CLOSEST_4 = ("tracking.max_conditioning_frames=4",)
+
 SETTINGS = (
     Setting(BASELINE),
-    Setting("clicks where it went wrong", corrections_by_clicks, looks_at=BASELINE),
-    Setting("masks where it went wrong", corrections_by_masks, looks_at=BASELINE),
     Setting("boxes every 50 frames", boxes_every_50),
-    Setting("boxes every 25 frames", boxes_every_25),
-    Setting("boxes every 25 frames, closest 4", boxes_every_25, ("tracking.max_conditioning_frames=4",)),
-    Setting("mask in the middle", in_the_middle),
+    Setting("masks where it went wrong", corrections_by_masks, looks_at=BASELINE),
+    Setting("clicks where it went wrong", corrections_by_clicks, looks_at=BASELINE),
+    Setting("other camera's mask, copied", copied_from_the_other_camera, videos=CAMERA),
     Setting(
-        "mask in the middle, both ways",
-        in_the_middle,
-        ("tracking.direction=both",),
-        needs="tracking.direction",
+        "other camera's mask, by reference", by_the_other_camera, videos=CAMERA, needs="prompt.video_uri"
     ),
+    Setting("new objects at returns", new_objects_at_returns, videos=RETURNS),
+    Setting("new objects at returns, linked", new_objects_at_returns, videos=RETURNS, needs="jobs.link"),
     Setting(
         "restart at cuts", overrides=("tracking.restart_at_cuts=true",), needs="tracking.restart_at_cuts"
     ),
     Setting("motion memory", overrides=("tracking.memory=motion",), needs="tracking.memory"),
     Setting("distractor memory", overrides=("tracking.memory=distractor",), needs="tracking.memory"),
-    Setting("mask of the other camera, copied", copied_from_the_other_camera, videos=("camera-2",)),
-    Setting(
-        "mask of the other camera, as reference",
-        by_the_other_camera,
-        videos=("camera-2",),
-        needs="prompt.video_uri",
-    ),
-    Setting("boxes, new objects at returns", new_objects_at_returns, videos=("leaving", "occlusion")),
-    Setting(
-        "boxes, new objects at returns, linked",
-        new_objects_at_returns,
-        videos=("leaving", "occlusion"),
-        links=True,
-        needs="jobs.link",
-    ),
+    Setting("mask in the middle", in_the_middle),
+    Setting("mask in the middle, both ways", in_the_middle, BOTH_WAYS, needs="tracking.direction"),
+    Setting("boxes every 25 frames", boxes_every_25),
+    Setting("boxes every 25 frames, closest 4", boxes_every_25, CLOSEST_4),
 )
 
 
