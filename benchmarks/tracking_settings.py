@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 
+from benchmarks.tracking_detections import by_detector
 from benchmarks.tracking_prompts import (
     Prompts,
     at_first_sight,
@@ -31,7 +32,7 @@ class Setting:
     overrides: tuple[str, ...] = ()  # of `jobs.segment`
     looks_at: str | None = None  # the setting whose masks the prompts mend; it comes before
     videos: tuple[str, ...] = ()  # that it is for; all by default
-    needs: str | None = None  # a setting of tracking, a field of prompts, or a job that follows
+    needs: str | None = None  # a setting of tracking, a field of prompts, or a job
 
     @property
     def links(self) -> bool:
@@ -66,6 +67,7 @@ SETTINGS = (
     ),
     Setting("new objects at returns", new_objects_at_returns, videos=RETURNS),
     Setting("new objects at returns, linked", new_objects_at_returns, videos=RETURNS, needs="jobs.link"),
+    Setting("a detector's boxes, by ByteTrack", by_detector, needs="jobs.prompt_from_detections"),
     Setting(
         "restart at cuts", overrides=("tracking.restart_at_cuts=true",), needs="tracking.restart_at_cuts"
     ),
