@@ -65,9 +65,13 @@ def show(title: str, rows: Sequence[Row]) -> None:
 
 def save_markdown(out: Path, name: str, text: str, rows: Sequence[Row]) -> None:
     """Write `<out>/<name>.md`: a text, then rows of the same columns as a table."""
+    (out / f"{name}.md").write_text(f"{text}\n\n{markdown(rows)}\n")
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return rows of the same columns as a table."""
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(row.values() for row in rows)]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    (out / f"{name}.md").write_text(f"{text}\n\n{table}\n")
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _aligned(rows: Sequence[Row]) -> list[str]:
