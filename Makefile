@@ -15,7 +15,7 @@ setup: $(STAMP)  ## Make .venv with the pinned versions; PYTHON=python3.12 choos
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,s3,detections]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,s3]'
 	$(BIN)/pip install --quiet --no-deps $(TRACKERS)
 	touch $@
 

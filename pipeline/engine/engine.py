@@ -12,6 +12,7 @@ among others, of its own video or of any (unless non-overlap is asked for).
 """
 
 import copy
+import logging
 from collections.abc import Sequence
 from functools import partial
 
@@ -40,6 +41,8 @@ from pipeline.engine.video_masks import to_video_masks
 from pipeline.errors import UsageError
 from pipeline.records import Frame, FrameMasks
 
+logger = logging.getLogger(__name__)
+
 
 class Engine:
     """One SAM 2 model on one device."""
@@ -59,8 +62,14 @@ class Engine:
         self.state_device = self.device  # where the past is kept
         self.heads = prompt_heads(copy.deepcopy(model)).to(self.device)
         network = Network(copy.deepcopy(model)).to(self.device, self.dtype)
-        if self.device.type == "cpu" and can_pack(self.dtype):
-            pack(network)
+        if self.device.type == "cpu":
+            if can_pack(self.dtype):
+                pack(network)
+            elif self.dtype is not torch.float32:
+                logger.warning(
+                    "this CPU has no instructions for precision=%s: fp32 is several times faster here",
+                    config.precision.value,
+                )
         self.run_through(network)
 
     def run_through(self, network: Network) -> None:

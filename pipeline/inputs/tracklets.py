@@ -86,8 +86,8 @@ def _tracker(frames_per_second: float, config: ByteTrackConfig) -> Any:
         from trackers import ByteTrackTracker
     except ImportError:
         raise UsageError(
-            "ByteTrack is in the package `trackers`: pip install 'sam2-batch[detections]', "
-            "then pip install --no-deps trackers (docs/detections.md)"
+            "ByteTrack is in the package `trackers`: pip install --no-deps trackers==2.6.1 "
+            "(docs/detections.md)"
         ) from None
     return ByteTrackTracker(
         lost_track_buffer=round(30 * config.lost_seconds),  # counted at 30 frames/s, whatever the video has

@@ -5,6 +5,7 @@ import torch
 
 from pipeline.engine.config import Precision
 from pipeline.engine.lanes import Lane, look_back, padded_size
+from pipeline.engine.packing import can_pack
 from pipeline.engine.state import ConditioningFrame, ObjectState, VideoState
 from pipeline.engine.tracking import LaneTensors, track
 from pipeline.records import Prompt, Rle
@@ -144,3 +145,10 @@ def test_what_fills_a_batch_up_changes_no_lane(frames):
     found, _ = track(engine.network, *filled.shared, *filled[1:])
     assert len(found.mask_logits) == 4
     assert torch.equal(found.mask_logits[:2], expected.mask_logits)
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+def test_a_cpu_that_computes_a_precision_in_software_is_told_of(precision, caplog):
+    engine = engine_of(nano_model(), precision=precision)
+    is_slow = precision is not Precision.fp32 and not can_pack(engine.dtype)
+    assert (f"no instructions for precision={precision.value}" in caplog.text) == is_slow
