@@ -2,6 +2,7 @@
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from threading import Lock
 
 from pipeline.engine.state import ConditioningFrame
@@ -48,7 +49,8 @@ class References:
         return found
 
     def _computed(self, video: ShardVideo, prompts: Sequence[Prompt]) -> dict[Prompt, ConditioningFrame]:
-        with_frames, _ = placed(video.times(), prompts)
+        with closing(video.times()) as times:
+            with_frames, _ = placed(times, prompts)
         waiting: dict[int, list[tuple[Prompt, Prompt]]] = defaultdict(list)
         for prompt, with_frame in zip(prompts, with_frames, strict=True):
             waiting[frame_of(with_frame)].append((prompt, with_frame))

@@ -109,7 +109,8 @@ class SegmentStage:
         ):
             note_begin(workspace, shard)
             video = self._video(path, on_frames)
-            prompts, num_frames = placed(video.times(), shard.prompts)
+            with closing(video.times()) as times:
+                prompts, num_frames = placed(times, shard.prompts)
             refuse_clashes(prompts, shard.direction)
             shard = replace(shard, prompts=tuple(prompts))
             begun = self._resume(shard, workspace) or self._begin(shard, num_frames, workspace, on_frames)

@@ -14,21 +14,35 @@ from pipeline.work.fingerprints import UNREADABLE, reference_key, source_text
 
 
 def identified(shard: Shard, config: SourceConfig) -> Shard:
-    """Return the shard with the identity of its video, if the driver could not read that.
+    """Return the shard with the identities of all its videos, those that the driver could not read too.
 
     Raises:
-        InputChanged: It is not the video that the driver saw.
+        InputChanged: One is not the video that the driver saw.
         InputMissing, InputUnavailable: It is not to be had here.
     """
-    planned = shard.fingerprint.get("source")
-    if planned is None:
-        return shard
+    seen = {key: _identified(shard, key, uri, config) for key, uri in _videos(shard).items()}
+    return replace(shard, fingerprint={**shard.fingerprint, **seen}) if seen else shard
+
+
+def _videos(shard: Shard) -> dict[str, str]:
+    """Return the URIs of all videos that a shard was planned with, by the names of their identities."""
+    references = [prompt.video_uri for prompt in shard.references if prompt.video_uri]
+    uris = {"source": shard.video_uri, **{reference_key(uri): uri for uri in references}}
+    return {key: uri for key, uri in uris.items() if key in shard.fingerprint}
+
+
+def _identified(shard: Shard, key: str, uri: str, config: SourceConfig) -> str:
+    planned = shard.fingerprint[key]
     with _blaming_machine(planned):
-        seen = source_identity(shard.video_uri, config)
+        seen = source_identity(uri, config)
     if planned == UNREADABLE:
-        return replace(shard, fingerprint={**shard.fingerprint, "source": source_text(seen)})
-    _refuse_another(shard.video_uri, planned, seen)
-    return shard
+        return source_text(seen)
+    if not _is_same(json.loads(planned), seen, uri):
+        raise InputChanged(
+            f"{shown(uri)}: the run was planned with {planned}, this worker sees "
+            f"{source_text(seen)}; if the video was replaced, run again"
+        )
+    return planned
 
 
 @contextmanager
@@ -49,16 +63,13 @@ def reference_video(shard: Shard, uri: str, config: SourceConfig) -> Iterator[tu
     """Give the identity of another video that prompts are on, and a path on this machine to it.
 
     Raises:
-        InputChanged, InputMissing, InputUnavailable: As for the shard's own video.
+        InputUnavailable: As for the shard's own video.
     """
     planned = shard.fingerprint.get(reference_key(uri), UNREADABLE)
     with ExitStack() as stack:
         with _blaming_machine(planned):
-            seen = source_identity(uri, config)
-            if planned != UNREADABLE:
-                _refuse_another(uri, planned, seen)
             path = stack.enter_context(localized(uri, config))
-        yield source_text(seen), path
+        yield planned, path
 
 
 @contextmanager
@@ -69,14 +80,6 @@ def _blaming_machine(planned: str) -> Iterator[None]:
         if planned == UNREADABLE:
             raise
         raise InputUnavailable(f"{error}; the driver could read it: is it mounted on this machine?") from None
-
-
-def _refuse_another(uri: str, planned: str, seen: dict) -> None:
-    if not _is_same(json.loads(planned), seen, uri):
-        raise InputChanged(
-            f"{shown(uri)}: the run was planned with {planned}, this worker sees "
-            f"{source_text(seen)}; if the video was replaced, run again"
-        )
 
 
 def _is_same(planned: dict, seen: dict, uri: str) -> bool:

@@ -186,7 +186,7 @@ def _differences(marker: Marker, planned: dict[str, Shard]) -> list[str]:
     return [
         f"shard {marker.shard_id}: {key} was {marker.fingerprint.get(key)}, is now {now.get(key)}"
         for key in changed_keys(marker.fingerprint, now)
-        if not (key == "source" and now[key] == UNREADABLE)  # what is done needs its video no more
+        if now.get(key) != UNREADABLE  # what is done needs its videos no more
     ]
 
 

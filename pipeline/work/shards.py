@@ -74,8 +74,18 @@ def _in_direction(shard: Shard, direction: Direction, is_one_of_two: bool) -> Sh
         prompts = [p for p in prompts if not p.is_correction or _mends_backward(p, prompts) == backward]
     if all(prompt.is_correction for prompt in prompts):
         return None
-    shard_id = f"{shard.id}~backward" if backward else shard.id
-    return replace(shard, id=shard_id, prompts=tuple(prompts), direction=direction)
+    if not backward:
+        return replace(shard, prompts=tuple(prompts), direction=direction)
+    starts = [prompt.frame_index for prompt in prompts if not prompt.is_correction]
+    known = [frame_index for frame_index in starts if frame_index is not None]
+    hint = 1 + max(known) if len(known) == len(starts) else shard.num_frames_hint
+    return replace(
+        shard,
+        id=f"{shard.id}~backward",
+        prompts=tuple(prompts),
+        num_frames_hint=hint,
+        direction=direction,
+    )
 
 
 def _is_at_the_start(prompt: Prompt) -> bool:

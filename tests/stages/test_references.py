@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import InputChanged, PromptInvalid
+from pipeline.inputs.source import SourceConfig, source_identity
 from pipeline.records import Prompt, Shard
 from pipeline.stages.references import References, before_the_video
-from pipeline.work.fingerprints import reference_key
+from pipeline.work.fingerprints import UNREADABLE, reference_key, source_text
 from tests.clips import DISC_BOX, moving_shapes, write_video
 from tests.engine.scenes import scene
 from tests.stages.segmenting import FRAMES, Cut, segment
@@ -79,6 +80,16 @@ def test_a_reference_that_is_another_video_than_planned_is_refused(referring, el
         segment(replace(referring, fingerprint=planned), tmp_path)
 
 
+def test_one_that_the_driver_could_not_read_is_committed_under_what_the_worker_saw(
+    referring, elsewhere, tmp_path
+):
+    unseen = {"prompts": "x", "source": UNREADABLE, reference_key(elsewhere): UNREADABLE}
+    segment(replace(referring, fingerprint=unseen), tmp_path)
+    committed = json.loads((tmp_path / "_commit" / "here.json").read_text())["fingerprint"]
+    seen = source_text(source_identity(elsewhere, SourceConfig()))
+    assert committed[reference_key(elsewhere)] == seen
+
+
 class CountedVideo:
     """Stands for a video; counts how often it is read."""
 
@@ -86,7 +97,7 @@ class CountedVideo:
         self.video, self.read = video, 0
 
     def times(self):
-        return (t / 25 for t in range(30))
+        yield from (t / 25 for t in range(30))
 
     def at(self, indices):
         self.read += 1

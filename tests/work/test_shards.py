@@ -127,3 +127,8 @@ def test_each_pass_gets_the_prompts_that_decide_it(prompts, forward, backward):
     passes = {shard.direction: list(shard.prompts) for shard in in_directions(shard, list(Direction))}
     assert passes.get(Direction.FORWARD) == forward
     assert passes.get(Direction.BACKWARD) == backward
+
+
+def test_the_way_back_is_as_long_as_it_is():
+    (shard,) = make_shards("cam", "cam.mp4", [on(5), on(30, 2)], 100, None)
+    assert [one.num_frames_hint for one in in_directions(shard, list(Direction))] == [100, 31]
