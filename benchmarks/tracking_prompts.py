@@ -37,21 +37,25 @@ def in_the_middle(video: TrueVideo, *_: Any) -> Rows:
 
 
 def boxes_every_50(video: TrueVideo, *_: Any) -> Rows:
-    return _with_key_frames(video, 50)
+    return _with_key_frames(video, 50, PromptKind.box)
 
 
 def boxes_every_25(video: TrueVideo, *_: Any) -> Rows:
-    return _with_key_frames(video, 25)
+    return _with_key_frames(video, 25, PromptKind.box)
 
 
-def _with_key_frames(video: TrueVideo, every: int) -> Rows:
-    """Give the first true mask, and then a true box every so many frames if the object is in full sight."""
+def masks_every_50(video: TrueVideo, *_: Any) -> Rows:
+    return _with_key_frames(video, 50, PromptKind.mask)
+
+
+def _with_key_frames(video: TrueVideo, every: int, kind: PromptKind) -> Rows:
+    """Give the first true mask, and a true prompt every so many frames if the object is in full sight."""
     rows = at_first_sight(video)
     for first in list(rows):
         object_id, start = first["object_id"], first["frame_index"]
         wanted = range(start + every, max(video.masks) + 1, every)
         for t in sorted(set(wanted) & set(_seen_frames(video, object_id))):
-            rows.append(_row(video, object_id, t) | prompt_columns(video.of(object_id, t), PromptKind.box))
+            rows.append(_row(video, object_id, t) | prompt_columns(video.of(object_id, t), kind))
     return rows
 
 

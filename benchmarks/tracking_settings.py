@@ -15,6 +15,7 @@ from benchmarks.tracking_prompts import (
     corrections_by_clicks,
     corrections_by_masks,
     in_the_middle,
+    masks_every_50,
     new_objects_at_returns,
 )
 from pipeline.engine.config import TrackingConfig
@@ -50,6 +51,7 @@ CLOSEST_4 = ("tracking.max_conditioning_frames=4",)
 SETTINGS = (
     Setting(BASELINE),
     Setting("boxes every 50 frames", boxes_every_50),
+    Setting("masks every 50 frames", masks_every_50),
     Setting("masks where it went wrong", corrections_by_masks, looks_at=BASELINE),
     Setting("clicks where it went wrong", corrections_by_clicks, looks_at=BASELINE),
     Setting("other camera's mask, copied", copied_from_the_other_camera, videos=CAMERA),
