@@ -55,8 +55,8 @@ def main() -> None:
     slopes = {name: _settled_slope(samples, name, options.settled) for name in measures}
     rows = [_row(title, getattr(samples, name), slopes[name]) for name, title in measures.items()]
     show("Memory and time over a long video", rows)
-    figures = asdict(config) | {"settled": options.settled, "slopes": slopes} | asdict(samples)
-    save(options.out, "long_video", figures)
+    figures = {"settled": options.settled, "config": asdict(config), "slopes": slopes}
+    save(options.out, "long_video", figures | {"samples": asdict(samples)})
     save_markdown(options.out, "long_video", _text(config, samples, options.settled), rows)
     plot(options.out / "long_video.png", samples, options.settled)
 

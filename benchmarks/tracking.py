@@ -34,16 +34,14 @@ def main() -> None:
         figures: list[dict[str, Any]] = []
         for setting, run in _runs(settings, videos, Path(folder) / "runs", stop):
             runs[setting] = run
-            figures += [
-                figure | {"group": groups[figure["video"]]} for figure in measure(setting, run, videos)
-            ]
+            its = measure(setting, run, videos)
+            figures += [figure | {"group": groups[figure["video"]]} for figure in its]
             # After each: all of them take long.
             save(options.out, "tracking", {"seed": options.seed, "missing": missing, "scores": figures})
             save_tables(options.out, figures, missing)
         for name in options.scenes:
-            save_strip(
-                options.out / f"tracking-{name}.png", videos[name], _first_and_best(runs, figures, name)
-            )
+            found = _first_and_best(runs, figures, name)
+            save_strip(options.out / f"tracking-{name}.png", videos[name], found)
     show("What helps tracking", overview(figures))
 
 
@@ -52,13 +50,8 @@ def measure(setting: Setting, run: Run, videos: Mapping[str, TrueVideo]) -> Iter
     for video in videos.values():
         if not setting.videos or video.video_id in setting.videos:
             found, prompted = run.found(video.video_id)
-            scores = score(video, found, prompted)
-            yield {
-                "setting": setting.name,
-                "video": video.video_id,
-                "prompted": len(prompted),
-                **asdict(scores),
-            }
+            about = {"setting": setting.name, "video": video.video_id, "prompted": len(prompted)}
+            yield about | asdict(score(video, found, prompted))
 
 
 def _options() -> Namespace:

@@ -4,6 +4,7 @@ Every function takes a video, what an earlier run found of it, and all videos, a
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,21 +37,25 @@ def in_the_middle(video: TrueVideo, *_: Any) -> Rows:
 
 
 def boxes_every_50(video: TrueVideo, *_: Any) -> Rows:
-    return _with_key_frames(video, 50)
+    return _with_key_frames(video, 50, PromptKind.box)
 
 
 def boxes_every_25(video: TrueVideo, *_: Any) -> Rows:
-    return _with_key_frames(video, 25)
+    return _with_key_frames(video, 25, PromptKind.box)
 
 
-def _with_key_frames(video: TrueVideo, every: int) -> Rows:
-    """Give the first true mask, and then a true box every so many frames if the object is in full sight."""
+def masks_every_50(video: TrueVideo, *_: Any) -> Rows:
+    return _with_key_frames(video, 50, PromptKind.mask)
+
+
+def _with_key_frames(video: TrueVideo, every: int, kind: PromptKind) -> Rows:
+    """Give the first true mask, and a true prompt every so many frames if the object is in full sight."""
     rows = at_first_sight(video)
     for first in list(rows):
         object_id, start = first["object_id"], first["frame_index"]
         wanted = range(start + every, max(video.masks) + 1, every)
         for t in sorted(set(wanted) & set(_seen_frames(video, object_id))):
-            rows.append(_row(video, object_id, t) | prompt_columns(video.of(object_id, t), PromptKind.box))
+            rows.append(_row(video, object_id, t) | prompt_columns(video.of(object_id, t), kind))
     return rows
 
 
@@ -73,29 +78,30 @@ def corrections_by_masks(video: TrueVideo, found: Found, _: Videos) -> Rows:
 
 def copied_from_the_other_camera(video: TrueVideo, _: Found, videos: Videos) -> Rows:
     """Give the other camera's first masks as if they were of this one: the right time, the wrong place."""
-    rows = at_first_sight(videos[OTHER_CAMERA[video.video_id]])
+    other = videos.get(OTHER_CAMERA[video.video_id])
+    rows = at_first_sight(other) if other else []
     return [row | {"video_id": video.video_id, "video_uri": str(video.frames)} for row in rows]
 
 
-def by_the_other_camera(video: TrueVideo, _: Found, videos: Videos) -> Rows:
+def by_the_other_camera(video: TrueVideo, found: Found, videos: Videos) -> Rows:
     """Point at the other camera's first masks, and at nothing in this video."""
-    other = videos[OTHER_CAMERA[video.video_id]]
-    rows = copied_from_the_other_camera(video, _, videos)
-    return [row | {"prompt_video_uri": str(other.frames)} for row in rows]
+    rows = copied_from_the_other_camera(video, found, videos)
+    return [row | {"prompt_video_uri": str(videos[OTHER_CAMERA[video.video_id]].frames)} for row in rows]
 
 
 def new_objects_at_returns(video: TrueVideo, *_: Any) -> Rows:
     """Give a box at each object's first sight, and one of a new object whenever it is back."""
-    rows = []
-    for object_id in video.object_ids:
-        seen = _seen_frames(video, object_id)
-        starts = [
-            t for before, t in zip([-AWAY_FRAMES - 1, *seen], seen, strict=False) if t - before > AWAY_FRAMES
-        ]
-        for number, t in enumerate(starts):
-            box = prompt_columns(video.of(object_id, t), PromptKind.box)
-            rows.append(_row(video, object_id + number * NEW_OBJECT, t) | box)
-    return rows
+    return [
+        _row(video, object_id + number * NEW_OBJECT, t)
+        | prompt_columns(video.of(object_id, t), PromptKind.box)
+        for object_id in video.object_ids
+        for number, t in enumerate(_arrivals(_seen_frames(video, object_id)))
+    ]
+
+
+def _arrivals(seen: list[int]) -> list[int]:
+    """Return the first of the frames, and each that comes after a while without."""
+    return seen[:1] + [t for before, t in pairwise(seen) if t - before > AWAY_FRAMES]
 
 
 def _wrong(video: TrueVideo, found: Found, first: Rows) -> Iterator[tuple[int, int]]:

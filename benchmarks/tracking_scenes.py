@@ -22,8 +22,8 @@ def leaving(seed: int) -> Iterator[Painted]:
     """Yield 160 frames: red leaves to the right and returns from there, blue from the other side."""
     wall, red, blue = backdrop("person_cam01.mp4", 0, 0.2), blob(seed, 30, RED), blob(seed + 1, 26, BLUE)
     for t in range(160):
-        x_red = 260 + 5.0 * t if t < 80 else 260 + 5.0 * (160 - t)
-        x_blue = 190 - 4.5 * t if t < 80 else 190 - 4.5 * 80 + 700 - 4.5 * (t - 80)
+        x_red = 260 + 5.0 * min(t, 160 - t)
+        x_blue = 190 - 4.5 * t + (700 if t >= 80 else 0)  # out of sight it is taken to the other side
         red_at, blue_at = Place(x_red, 90 + 6 * np.sin(t / 7)), Place(x_blue, 190 + 5 * np.sin(t / 9))
         yield paint(wall, _sway(t), [(1, red, red_at), (2, blue, blue_at)])
 

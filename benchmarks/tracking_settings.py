@@ -15,6 +15,7 @@ from benchmarks.tracking_prompts import (
     corrections_by_clicks,
     corrections_by_masks,
     in_the_middle,
+    masks_every_50,
     new_objects_at_returns,
 )
 from pipeline.engine.config import TrackingConfig
@@ -32,21 +33,12 @@ class Setting:
     overrides: tuple[str, ...] = ()  # of `jobs.segment`
     looks_at: str | None = None  # the setting whose masks the prompts mend; it comes before
     videos: tuple[str, ...] = ()  # that it is for; all by default
-    needs: str | None = None  # a setting of tracking, a field of prompts, or a job
+    needs: str | None = None  # what not every version of the code has: see `is_there`
 
     @property
     def links(self) -> bool:
         """Whether `jobs.link` says afterwards who is who."""
         return self.needs == "jobs.link"
-
-    @property
-    def is_possible(self) -> bool:
-        if self.needs is None:
-            return True
-        kind, _, name = self.needs.partition(".")
-        if kind == "jobs":
-            return find_spec(self.needs) is not None
-        return name in {field.name for field in fields(HAVE[kind])}
 
 
 HAVE: Mapping[str, type] = {"tracking": TrackingConfig, "prompt": Prompt}
@@ -59,6 +51,7 @@ CLOSEST_4 = ("tracking.max_conditioning_frames=4",)
 SETTINGS = (
     Setting(BASELINE),
     Setting("boxes every 50 frames", boxes_every_50),
+    Setting("masks every 50 frames", masks_every_50),
     Setting("masks where it went wrong", corrections_by_masks, looks_at=BASELINE),
     Setting("clicks where it went wrong", corrections_by_clicks, looks_at=BASELINE),
     Setting("other camera's mask, copied", copied_from_the_other_camera, videos=CAMERA),
@@ -80,7 +73,15 @@ SETTINGS = (
 )
 
 
+def is_there(feature: str) -> bool:
+    """Return whether this code has a job (`jobs.link`), a setting of tracking or a field of prompts."""
+    kind, _, name = feature.partition(".")
+    if kind == "jobs":
+        return find_spec(feature) is not None
+    return name in {field.name for field in fields(HAVE[kind])}
+
+
 def possible(settings: Sequence[Setting]) -> tuple[list[Setting], list[str]]:
     """Return the settings that this code can run, and the names of the others."""
-    can = [setting for setting in settings if setting.is_possible]
+    can = [setting for setting in settings if setting.needs is None or is_there(setting.needs)]
     return can, [setting.name for setting in settings if setting not in can]

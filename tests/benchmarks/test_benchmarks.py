@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,25 @@ def test_tiers_compare_settings_with_the_first(tmp_path, truth):
     assert [figure["tier"] for figure in result["figures"]] == names
     assert all(figure["j"] > 0.5 for figure in result["figures"])
     assert "| bf16, 2 memory frames |" in (tmp_path / "tiers.md").read_text()
+
+
+@pytest.mark.skipif(find_spec("trackers") is None, reason="the package `trackers` is not installed")
+def test_tracking_compares_settings_on_videos_with_truth(tmp_path, truth):
+    names = ["first mask", "boxes every 50 frames"]
+    result = run_benchmark("tracking", tmp_path, truth, "--scenes", "--settings", *names)
+    scores = result["figures"]["scores"]
+    assert [score["setting"] for score in scores] == names
+    assert all(score["j"] > 0.5 and score["idf1"] == 1 for score in scores)
+    assert "| first mask |" in (tmp_path / "tracking.md").read_text()
+
+
+def test_a_long_video_is_watched_to_its_end(tmp_path):
+    pace = ("--key-frames-every", 20, "--every", 2, "--settled", 10)
+    figures = run_benchmark("long_video", tmp_path, "--frames", 60, *pace)["figures"]
+    assert figures["samples"]["is_finished"] and figures["samples"]["frames"][-1] == 60
+    assert figures["slopes"].keys() == {"rss_mib", "wall_ms", "cpu_ms", "j"}
+    assert all(low < slope < high for slope, low, high in figures["slopes"].values())
+    assert Image.open(tmp_path / "long_video.png").size[0] > 500
 
 
 def test_kernels_of_attention_compute_the_same(tmp_path):

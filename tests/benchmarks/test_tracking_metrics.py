@@ -7,7 +7,9 @@ import pytest
 
 from tests.benchmarks.tracking_cases import drawn, masks_of
 
-pytestmark = pytest.mark.skipif(find_spec("trackers") is None, reason="extra `bench` is not installed")
+pytestmark = pytest.mark.skipif(
+    find_spec("trackers") is None, reason="the package `trackers` is not installed"
+)
 
 NOTHING = np.zeros((20, 60), bool)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import tracking_prompts as prompts
-from benchmarks.tracking_settings import SETTINGS, possible
+from benchmarks.tracking_settings import SETTINGS, is_there, possible
 from tests.benchmarks.tracking_cases import DrawnVideo, drawn, masks_of, square
 
 MOVING = drawn(*({1: t // 5} for t in range(120)))
@@ -73,11 +73,9 @@ def test_settings_of_features_that_are_not_there_are_named(needs, is_there):
     assert possible([setting]) == (([setting], []) if is_there else ([], [setting.name]))
 
 
-def test_tracking_settings_are_known_by_their_name():
-    there, absent = (
-        replace(SETTINGS[0], needs=f"tracking.{name}") for name in ("max_conditioning_frames", "x")
-    )
-    assert there.is_possible and not absent.is_possible
+def test_features_are_known_by_their_name():
+    assert is_there("tracking.max_conditioning_frames") and not is_there("tracking.nothing")
+    assert is_there("prompt.box_xyxy") and not is_there("prompt.nothing")
 
 
 def test_full_sight_is_measured_by_the_usual_area():
