@@ -4,6 +4,7 @@ import pyarrow as pa
 
 MANIFEST_VERSION = "1"
 MASKS_VERSION = "1"
+DETECTIONS_VERSION = "1"
 
 # (height, width) and COCO's compressed counts: `pycocotools.mask.decode` takes it as it is.
 RLE_TYPE = pa.struct(
@@ -29,6 +30,18 @@ MANIFEST = pa.schema(
         pa.field("kind", pa.string()),  # keyframe (default) or correction
     ],
     metadata={"schema_version": MANIFEST_VERSION},
+)
+
+DETECTIONS = pa.schema(
+    [
+        pa.field("video_id", pa.string(), nullable=False),  # as prompts are to name the video
+        pa.field("video_uri", pa.string()),  # as in the manifest; null: `videos=` of the job says where it is
+        pa.field("frame_index", pa.int64(), nullable=False),  # from 0, in display order
+        pa.field("box_xyxy", pa.list_(pa.float32(), 4), nullable=False),  # pixels of the displayed frame
+        pa.field("score", pa.float32(), nullable=False),  # 0 to 1, the detector's
+        pa.field("label", pa.string()),  # class name
+    ],
+    metadata={"schema_version": DETECTIONS_VERSION},
 )
 
 MASKS = pa.schema(
