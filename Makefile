@@ -2,6 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.set-up
 DEMO := out/demo
+TRACKERS := trackers==2.6.1  # without its dependencies: docs/decisions/trackers.md
 SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup  # whatever starts Ray, or a server, in one of them
 
 .DEFAULT_GOAL := help
@@ -15,6 +16,7 @@ setup: $(STAMP)  ## Make .venv with the pinned versions; PYTHON=python3.12 choos
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,s3]'
+	$(BIN)/pip install --quiet --no-deps $(TRACKERS)
 	touch $@
 
 demo: setup  ## Segment the bundled clips with the embedded model and show the masks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import chain, groupby, islice
@@ -111,9 +111,14 @@ class MaskTable:
         first = islice(chain.from_iterable(map(self._rows, files)), rows)
         return pa.Table.from_pylist(list(first), schema=MASKS)
 
-    def to_table(self) -> pa.Table:
-        """Return the rows as one Arrow table, by video, frame and object."""
-        table = self._dataset.to_table(filter=self._filter)
+    def to_table(self, columns: Sequence[str] = ()) -> pa.Table:
+        """Return the rows as one Arrow table, by video, frame and object.
+
+        Args:
+            columns: Only these; all by default.
+        """
+        wanted = list(dict.fromkeys([*ROW_ORDER, *columns])) if columns else None
+        table = self._dataset.to_table(columns=wanted, filter=self._filter)
         return table.sort_by([(column, "ascending") for column in ROW_ORDER])
 
     def _rows(self, file: ds.Fragment) -> Iterator[dict[str, Any]]:
