@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from pipeline import schemas
 from pipeline.errors import InputMissing, ManifestError
+from pipeline.inputs.detection import Detection
 from pipeline.inputs.manifest_table import Fault, column_faults
 from pipeline.inputs.probe import VideoFacts
-from pipeline.records import Detection
 
 MAX_FAULTS_SHOWN = 100
 

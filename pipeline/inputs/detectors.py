@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from pipeline.errors import UsageError
-from pipeline.records import Detection, Frame
+from pipeline.inputs.detection import Detection
+from pipeline.records import Frame
 
 # From an image, (height, width, 3) uint8 RGB, to boxes (n, 4) x0 y0 x1 y1 in pixels, scores (n,) and labels.
 Detector = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, list[str | None]]]

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pipeline.inputs.detection import Detection
 from pipeline.inputs.tracklets import Tracklets
-from pipeline.records import Detection, Prompt
+from pipeline.records import Prompt
 
 Box = tuple[float, float, float, float]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UsageError
-from pipeline.records import Detection
+from pipeline.inputs.detection import Detection
 
 Tracklets = dict[int, list[Detection]]  # by object id, from 1 in the order of birth; in frame order
 

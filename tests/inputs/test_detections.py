@@ -8,11 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputMissing, ManifestError, UsageError
+from pipeline.inputs.detection import Detection
 from pipeline.inputs.detections import DetectionFormat, read_detections, write_detections
 from pipeline.inputs.detectors import MotionConfig, detect, load_detector
 from pipeline.inputs.probe import VideoFacts
 from pipeline.inputs.tracklets import ByteTrackConfig, tracklets_of
-from pipeline.records import Detection, Frame
+from pipeline.records import Frame
 from tests.clips import DISC_BOX, moving_shapes
 
 FACTS = VideoFacts((100, 200), 20, 0.8)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipeline.inputs.detection import Detection
 from pipeline.inputs.prompt_policy import PromptPolicy, corrections, key_frames
-from pipeline.records import Detection
 
 BOX = (10.0, 10.0, 30.0, 40.0)
 FAR = (60.0, 10.0, 80.0, 40.0)

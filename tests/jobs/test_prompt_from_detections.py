@@ -2,8 +2,8 @@
 
 import pyarrow.parquet as pq
 
+from pipeline.inputs.detection import Detection
 from pipeline.inputs.detections import write_detections
-from pipeline.records import Detection
 from tests.clips import DISC_BOX, SQUARE_BOX, moving_shapes, write_video
 from tests.jobs.conftest import masks_in, run_job, segment
 
