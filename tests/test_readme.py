@@ -41,7 +41,7 @@ def copy(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.ray
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_the_commands_run_and_the_code_reads_what_they_wrote(copy, monkeypatch):
     script = "\n".join(blocks("bash")).replace(THIS_VERY_RUN, "")
     done = subprocess.run(
