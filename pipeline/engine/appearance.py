@@ -13,9 +13,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from pipeline.engine.candidates import HeadOutput
 from pipeline.engine.features import FrameFeatures
 from pipeline.engine.frame_step import FrameOutput
-from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.state import VideoState
 from pipeline.records import SURE_SHARE
 

@@ -63,6 +63,14 @@ class EngineConfig:
             )
 
 
+class MemoryPolicy(str, Enum):
+    """Which tracked frames an object remembers, and which of three masks is taken."""
+
+    sam2 = "sam2"  # the last six frames, the mask whose IoU is predicted to be highest
+    motion = "motion"  # see engine/motion.py
+    distractor = "distractor"  # see engine/distractors.py
+
+
 class Directions(str, Enum):
     """Which way objects are carried along, from their first prompt on."""
 
@@ -85,6 +93,7 @@ class TrackingConfig:
     """What an object's masks are carried along by; the defaults are SAM 2's own."""
 
     direction: Directions = Directions.forward
+    memory: MemoryPolicy = MemoryPolicy.sam2
     max_conditioning_frames: int | None = None  # prompted ones that a frame looks at, the closest; None: all
     restart_at_cuts: bool = False  # seek objects of a new scene by their prompts alone
     cut_threshold: float = 27.0  # mean change of hue, saturation and value, 0 to 255, that is a cut

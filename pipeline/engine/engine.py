@@ -20,13 +20,14 @@ import numpy as np
 import torch
 from sam2.modeling.sam2_base import SAM2Base
 
+from pipeline.engine.candidates import HeadOutput
 from pipeline.engine.captured import Captured
 from pipeline.engine.config import DTYPE, EngineConfig, TrackingConfig, choose_device
 from pipeline.engine.cpu_tuning import keep_freed_memory, tune_thread
 from pipeline.engine.features import FrameFeatures, encode_frames
 from pipeline.engine.frame_step import Found, FrameOutput, FrameStep
-from pipeline.engine.lanes import Lane, batches, look_back, padded_size
-from pipeline.engine.mask_decoder import HeadOutput
+from pipeline.engine.lanes import Lane, LookBack, Reach, batches, look_back, padded_size
+from pipeline.engine.memory_policy import JUDGES, decode_by, track_by
 from pipeline.engine.network import Network
 from pipeline.engine.packing import can_pack, pack
 from pipeline.engine.prompt_heads import prompt_heads, refine, segment_prompt
@@ -34,7 +35,7 @@ from pipeline.engine.prompts import DensePrompt, PointPrompt
 from pipeline.engine.regions import clean_regions
 from pipeline.engine.run_lengths import run_lengths
 from pipeline.engine.stability import stability_scores
-from pipeline.engine.state import ConditioningFrame, VideoState
+from pipeline.engine.state import ConditioningFrame, Verdict, VideoState
 from pipeline.engine.streams import SideStream
 from pipeline.engine.tracking import LaneTensors, remember_prompted, track
 from pipeline.engine.video_masks import to_video_masks
@@ -53,6 +54,12 @@ class Engine:
         self.device = choose_device(config.device)
         if config.capture and self.device.type != "cuda":
             raise UsageError(f"engine.capture=true needs a CUDA device, got {self.device.type}")
+        self.judge = JUDGES.get(self.tracking.memory)
+        if config.capture and self.judge:
+            raise UsageError(
+                f"tracking.memory={self.tracking.memory.value} chooses masks on the host, "
+                "which no graph does: engine.capture must be false, got true"
+            )
         if self.device.type == "cpu":
             tune_thread()
             keep_freed_memory()
@@ -168,11 +175,14 @@ class Engine:
             return
         step = state.direction.step
         lane = Lane(bank, features, state.num_frames, step)
-        past = look_back(bank, features.frame_index, state.num_frames, *self._looked_at, step)
+        past = look_back(bank, features.frame_index, state.num_frames, self._reach, step)
         tensors = LaneTensors.of([lane], [past], 1)
         recalled = self.network.recall(tensors.shared, self.network.look_back(*tensors[1:]))
-        found = self._clean(self.network.decode(tensors.shared, recalled).mask_logits)
-        out = refine(self.heads, features.shared, recalled[0], found, prompt)
+        if self.judge:
+            found, _ = decode_by(self.judge, self.network, [lane], tensors.shared, recalled)
+        else:
+            found = self.network.decode(tensors.shared, recalled)
+        out = refine(self.heads, features.shared, recalled[0], self._clean(found.mask_logits), prompt)
         bank.condition(features.frame_index, self._remembered(features, out), is_correction=True)
 
     def _remembered(self, features: FrameFeatures, out: HeadOutput) -> ConditioningFrame:
@@ -200,17 +210,26 @@ class Engine:
         Nothing is remembered here: where a part of the lanes fails, all may be tracked again.
         """
         found: dict[int, Found] = {}
-        for batch in batches(lanes, self.config.lanes_at_once, *self._looked_at):
+        for batch in batches(lanes, self.config.lanes_at_once, self._reach):
             members = [lanes[i] for i, _ in batch]
-            tensors = LaneTensors.of(members, [past for _, past in batch], self._padded(len(batch)))
-            out, memories = self._track(*tensors.shared, *tensors[1:])
-            memories = self._as_stored(memories)
+            out, memories, verdicts = self._track_batch(members, [past for _, past in batch])
             # A padded batch has more outputs than members.
-            for (i, _), memory, *head in zip(batch, memories, *out, strict=False):
+            for (i, _), memory, verdict, *head in zip(
+                batch, self._as_stored(memories), verdicts, *out, strict=False
+            ):
                 output = HeadOutput(*head)
                 kept = memory.to(self.state_device), output.pointer.to(self.state_device)
-                found[i] = Found(output, *kept)
+                found[i] = Found(output, *kept, verdict)
         return [found[i] for i in range(len(lanes))]
+
+    def _track_batch(
+        self, lanes: Sequence[Lane], pasts: Sequence[LookBack]
+    ) -> tuple[HeadOutput, torch.Tensor, Sequence[Verdict | None]]:
+        tensors = LaneTensors.of(lanes, pasts, self._padded(len(lanes)))
+        if self.judge:
+            return track_by(self.judge, self.network, lanes, tensors)
+        out, memories = self._track(*tensors.shared, *tensors[1:])
+        return out, memories, [None] * len(lanes)
 
     @torch.inference_mode()
     def masks(self, output: FrameOutput) -> FrameMasks:
@@ -236,9 +255,10 @@ class Engine:
         return to_video_masks(logits, output.video_size_hw, self.config.non_overlap)
 
     @property
-    def _looked_at(self) -> tuple[int, int | None]:
-        """How many of the last frames a frame looks at, and how many conditioning ones."""
-        return self.config.memory_frames, self.tracking.max_conditioning_frames
+    def _reach(self) -> Reach:
+        """How far back frames look."""
+        most = self.tracking.max_conditioning_frames
+        return Reach(self.config.memory_frames, most, ranked=self.judge is not None)
 
     def _padded(self, lanes: int) -> int:
         return padded_size(lanes, self.config.lanes_at_once) if self.config.capture else lanes

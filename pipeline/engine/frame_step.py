@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 
+from pipeline.engine.candidates import HeadOutput
 from pipeline.engine.features import FrameFeatures
 from pipeline.engine.lanes import Lane, needed
-from pipeline.engine.mask_decoder import HeadOutput
-from pipeline.engine.state import ObjectState, VideoState
+from pipeline.engine.state import ObjectState, Verdict, VideoState
 from pipeline.records import Direction
 
 
@@ -19,6 +19,7 @@ class Found(NamedTuple):
     head: HeadOutput
     memory: torch.Tensor  # (token, memory channel)
     pointer: torch.Tensor  # (channel,)
+    verdict: Verdict | None = None  # of a memory policy
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class FrameStep:
         """
         frame = self.features
         for lane, one in zip(self.lanes, found, strict=True):
-            lane.bank.remember(frame.frame_index, one.memory, one.pointer)
+            lane.bank.remember(frame.frame_index, one.memory, one.pointer, one.verdict)
         self.state.next_frame = frame.frame_index + self.state.direction.step
         tracked = iter([one.head for one in found])
         prompted = tuple(frame.frame_index in bank.conditioning for bank in self.banks.values())

@@ -36,37 +36,59 @@ class LookBack(NamedTuple):
     ages: list[float]  # one a pointer, 1 being the oldest age that an ordinary pointer can have
 
 
+@dataclass(frozen=True)
+class Reach:
+    """How far back frames look; the defaults are SAM 2's own."""
+
+    memory_frames: int = MEMORY_SPAN_FRAMES  # tracked ones whose memories a frame looks at
+    max_conditioning: int | None = None  # conditioning ones, the closest; None: all
+    ranked: bool = False  # memories count by their rank, as a policy kept them, and not by their age
+
+
 def look_back(
-    bank: ObjectState,
-    frame_index: int,
-    num_frames: int,
-    memory_frames: int = MEMORY_SPAN_FRAMES,
-    max_conditioning: int | None = None,
-    step: int = 1,
+    bank: ObjectState, frame_index: int, num_frames: int, reach: Reach = Reach(), step: int = 1
 ) -> LookBack:
     """Return what an object looks back at from a frame.
 
-    A memory's row is its age less one; conditioning frames, of any age, have the last row. A gap, left by
-    a conditioning frame among the last ones, is skipped and not filled by an older frame, unless that one is
-    not among those chosen: then it is looked at like any other. Fewer memories than the official number, the
-    last `memory_frames` alone, cost less and change masks. Backwards, all is mirrored.
+    Conditioning frames, of any age, have the model's last row. A gap, left by a conditioning frame among the
+    last ones, is skipped and not filled by an older frame, unless that one is not among those chosen: then it
+    is looked at like any other. Anchors of a memory policy are looked at like conditioning frames. Fewer
+    memories than the official number cost less and change masks. Backwards, all is mirrored.
     """
     conditioning = bank.conditioning
-    chosen = closest(list(conditioning), frame_index, max_conditioning)
-    others = conditioning.keys() - set(chosen)
-    memories = bank.memories | {t: conditioning[t].memory for t in others}
-    pointers = bank.pointers | {t: conditioning[t].pointer for t in others}
-    recent = [age for age in range(memory_frames, 0, -1) if frame_index - step * age in memories]
+    chosen = closest(list(conditioning), frame_index, reach.max_conditioning)
+    anchors = sorted(bank.anchors)
+    pointers = bank.pointers | {t: conditioning[t].pointer for t in conditioning.keys() - set(chosen)}
+    recent, rows = _recent(bank, chosen, frame_index, reach, step)
     span = min(num_frames, POINTER_SPAN_FRAMES) - 1
-    past = {t: step * (frame_index - t) for t in chosen if step * (frame_index - t) >= 0}
+    past = {t: step * (frame_index - t) for t in [*chosen, *anchors] if step * (frame_index - t) >= 0}
     # References, before the video, lend a pointer only where they are chosen.
-    pointer_ages = [age for age in range(1, span + 1) if 0 <= frame_index - step * age in pointers]
+    pointer_ages = [
+        age
+        for age in range(1, span + 1)
+        if 0 <= frame_index - step * age in pointers and frame_index - step * age not in bank.anchors
+    ]
     return LookBack(
-        [conditioning[t].memory for t in chosen] + [memories[frame_index - step * a] for a in recent],
-        [MEMORY_SPAN_FRAMES] * len(chosen) + [age - 1 for age in recent],
-        [conditioning[t].pointer for t in past] + [pointers[frame_index - step * a] for a in pointer_ages],
+        [conditioning[t].memory for t in chosen] + [bank.memories[t] for t in anchors] + recent,
+        [MEMORY_SPAN_FRAMES] * (len(chosen) + len(anchors)) + rows,
+        [conditioning[t].pointer if t in conditioning else pointers[t] for t in past]
+        + [pointers[frame_index - step * a] for a in pointer_ages],
         [age / max(span, 1) for age in [*past.values(), *pointer_ages]],
     )
+
+
+def _recent(
+    bank: ObjectState, chosen: Sequence[int], frame_index: int, reach: Reach, step: int
+) -> tuple[list[torch.Tensor], list[int]]:
+    """Return memories of the last frames, the newest last, and their rows: the age, or the rank, less one."""
+    if reach.ranked:
+        newest = sorted(bank.memories.keys() - bank.anchors, key=lambda t: abs(frame_index - t))
+        newest = newest[: reach.memory_frames][::-1]
+        return [bank.memories[t] for t in newest], list(range(len(newest)))[::-1]
+    others = bank.conditioning.keys() - set(chosen)
+    memories = bank.memories | {t: bank.conditioning[t].memory for t in others}
+    ages = [age for age in range(reach.memory_frames, 0, -1) if frame_index - step * age in memories]
+    return [memories[frame_index - step * age] for age in ages], [age - 1 for age in ages]
 
 
 def closest(conditioning: Sequence[int], frame_index: int, limit: int | None) -> list[int]:
@@ -103,17 +125,12 @@ def needed(conditioning: Sequence[int], next_frame: int, limit: int) -> set[int]
     return {*past[-limit - 1 :], *last, *(t for t in conditioning if t >= next_frame)}
 
 
-def batches(
-    lanes: Sequence[Lane],
-    at_once: int,
-    memory_frames: int = MEMORY_SPAN_FRAMES,
-    max_conditioning: int | None = None,
-) -> list[list[tuple[int, LookBack]]]:
+def batches(lanes: Sequence[Lane], at_once: int, reach: Reach = Reach()) -> list[list[tuple[int, LookBack]]]:
     """Return batches of at most `at_once` lanes, by index, that look back at equally many."""
     alike: dict[tuple[int, int], list[tuple[int, LookBack]]] = defaultdict(list)
     for i, lane in enumerate(lanes):
         where = (lane.bank, lane.features.frame_index, lane.num_frames)
-        past = look_back(*where, memory_frames, max_conditioning, lane.step)
+        past = look_back(*where, reach, lane.step)
         alike[len(past.memories), len(past.pointers)].append((i, past))
     return [
         group[start : start + at_once] for group in alike.values() for start in range(0, len(group), at_once)

@@ -5,7 +5,7 @@ constants, so the first self-attention is one too; of three masks only the chose
 that before anything is upsampled; both upsamplings are matrix products over tokens.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,16 +13,8 @@ from sam2.modeling.sam.transformer import Attention, TwoWayAttentionBlock
 from sam2.modeling.sam2_base import NO_OBJ_SCORE, SAM2Base
 from torch import nn
 
+from pipeline.engine.candidates import Candidates, HeadOutput
 from pipeline.engine.folding import linear, unfolding
-
-
-class HeadOutput(NamedTuple):
-    """What the SAM heads say of objects on one frame each."""
-
-    mask_logits: torch.Tensor  # (lane, 1, height, width) float32, a quarter of the model's input size
-    pointer: torch.Tensor  # (lane, channel) float32
-    object_score: torch.Tensor  # (lane, 1) float32 logit
-    iou_score: torch.Tensor  # (lane, 1) float32
 
 
 class MaskDecoder(nn.Module):
@@ -53,19 +45,28 @@ class MaskDecoder(nn.Module):
             middle: (lane, token, 4, channel / 4), the frame at twice the resolution.
             fine: (lane, token, 16, channel / 8), at four times.
         """
+        queries, pixels = self._attended(embedding, middle, fine)
+        hyper, pointer, object_score, iou_score = self.heads(queries)
+        return HeadOutput(_logits(pixels, hyper, object_score)[:, None], pointer, object_score, iou_score)
+
+    def candidates(self, embedding: torch.Tensor, middle: torch.Tensor, fine: torch.Tensor) -> Candidates:
+        """Return all three masks an object; `forward` takes the one of the highest predicted IoU."""
+        queries, pixels = self._attended(embedding, middle, fine)
+        hyper, pointers, object_score, iou_scores = self.heads.of_all(queries)
+        logits = [_logits(pixels, of_one, object_score) for of_one in hyper]
+        return Candidates(torch.stack(logits, 1), torch.stack(pointers, 1), object_score, iou_scores)
+
+    def _attended(
+        self, embedding: torch.Tensor, middle: torch.Tensor, fine: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the decoder's tokens, (lane, query, channel), and (lane, token, 16, channel / 8)."""
         image = embedding + self.no_mask
         queries = self.first_queries.expand(len(image), -1, -1)
         for i, layer in enumerate(self.layers):
             queries = layer.attend_self(queries, self.tokens) if i else queries
             queries, image = layer(queries, image, self.tokens, self.position)
         attended = self.last_attention(queries + self.tokens, image, self.position)
-        queries = self.last_norm(queries + attended)
-        hyper, pointer, object_score, iou_score = self.heads(queries)
-        pixels = self.upscaling(image, middle, fine)
-        # Not a product of matrices, whose rounding would depend on how many lanes there are.
-        logits = (pixels * hyper[:, None, None]).sum(-1, dtype=torch.float32)
-        logits = torch.where(object_score[..., None] > 0, logits, NO_OBJ_SCORE)
-        return HeadOutput(_raster(logits)[:, None], pointer, object_score, iou_score)
+        return self.last_norm(queries + attended), self.upscaling(image, middle, fine)
 
 
 class _TwoWayLayer(nn.Module):
@@ -168,14 +169,30 @@ class _Heads(nn.Module):
         self.fixed, self.soft = official.fixed_no_obj_ptr, official.soft_no_obj_ptr
 
     def forward(self, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        score = self.object_score(queries[:, 0]).float()
-        iou, best = self.iou(queries[:, 1])[:, 1:].float().max(-1, keepdim=True)
-        masks = queries[:, 3:6]  # the three of multimask output; the first one is for single masks
+        """Return the chosen mask's weights, (lane, channel), its pointer, the object's score, its IoU."""
+        score, ious, masks = self._read(queries)
+        iou, best = ious.max(-1, keepdim=True)
         hyper = torch.stack([mlp(masks[:, i]) for i, mlp in enumerate(self.hyper)], 1)
-        pointer = self.pointer(_chosen(masks, best)).float()
+        return _chosen(hyper, best), self._pointer(_chosen(masks, best), score), score, iou
+
+    def of_all(
+        self, queries: torch.Tensor
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor, torch.Tensor]:
+        """Return the same of all three masks, each computed as if it had been chosen."""
+        score, ious, masks = self._read(queries)
+        hyper = [mlp(masks[:, i]) for i, mlp in enumerate(self.hyper)]
+        return hyper, [self._pointer(mask, score) for mask in masks.unbind(1)], score, ious
+
+    def _read(self, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the object's score, the IoU of the three masks of multimask output, and their tokens."""
+        score = self.object_score(queries[:, 0]).float()
+        # The first one of four is for single masks.
+        return score, self.iou(queries[:, 1])[:, 1:].float(), queries[:, 3:6]
+
+    def _pointer(self, mask: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
+        pointer = self.pointer(mask).float()
         present = score.sigmoid() if self.soft else (score > 0).float()
-        pointer = (present * pointer if self.fixed else pointer) + (1 - present) * self.no_pointer
-        return _chosen(hyper, best), pointer, score, iou
+        return (present * pointer if self.fixed else pointer) + (1 - present) * self.no_pointer
 
 
 def _output_tokens(decoder: Any) -> list[torch.Tensor]:
@@ -210,6 +227,13 @@ def _absorb(tokens: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 def _chosen(x: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
     """Return (lane, channel) of (lane, mask, channel) by (lane, 1) indices."""
     return x.gather(1, best[..., None].expand(-1, -1, x.shape[-1]))[:, 0]
+
+
+def _logits(pixels: torch.Tensor, hyper: torch.Tensor, object_score: torch.Tensor) -> torch.Tensor:
+    """Return (lane, height, width) of one mask a lane."""
+    # Not a product of matrices, whose rounding would depend on how many lanes there are.
+    logits = (pixels * hyper[:, None, None]).sum(-1, dtype=torch.float32)
+    return _raster(torch.where(object_score[..., None] > 0, logits, NO_OBJ_SCORE))
 
 
 def _raster(logits: torch.Tensor) -> torch.Tensor:

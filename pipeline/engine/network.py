@@ -15,9 +15,10 @@ from sam2.modeling.sam2_base import SAM2Base
 from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import nn
 
+from pipeline.engine.candidates import Candidates, HeadOutput
 from pipeline.engine.folding import pointwise
 from pipeline.engine.image_encoder import ImageEncoder
-from pipeline.engine.mask_decoder import HeadOutput, MaskDecoder
+from pipeline.engine.mask_decoder import MaskDecoder
 from pipeline.engine.memory_attention import Memories, MemoryAttention
 from pipeline.engine.memory_encoder import MemoryEncoder
 
@@ -93,6 +94,10 @@ class Network(nn.Module):
     def decode(self, shared: Shared, recalled: torch.Tensor) -> HeadOutput:
         """Segment one object a lane; `shared` has one frame a lane."""
         return self.mask_decoder(recalled, shared.middle, shared.fine)
+
+    def candidates(self, shared: Shared, recalled: torch.Tensor) -> Candidates:
+        """Segment one object a lane, and leave the choice among its masks to the caller."""
+        return self.mask_decoder.candidates(recalled, shared.middle, shared.fine)
 
     def remember(
         self, shared: Shared, probabilities: torch.Tensor, object_score: torch.Tensor

@@ -9,7 +9,7 @@ import math
 import torch
 from sam2.modeling.sam2_base import SAM2Base
 
-from pipeline.engine.mask_decoder import HeadOutput
+from pipeline.engine.candidates import HeadOutput
 from pipeline.engine.network import Shared
 from pipeline.engine.prompts import DensePrompt, PointPrompt
 

@@ -8,6 +8,7 @@ the model places memories by their distance in time and skips gaps.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 
@@ -18,6 +19,7 @@ MEMORY_SPAN_FRAMES = 6
 # A video shorter than this has its pointers' positions scaled by its own length.
 POINTER_SPAN_FRAMES = 16
 NUMBERS = ("num_frames", "next_frame", "first_frame")  # of a video's state
+FRAME_SETS = {"corrections": set, "anchors": frozenset}  # of an object's state
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,15 @@ class ConditioningFrame:
     iou_score: torch.Tensor  # (1,) float32
 
 
+class Verdict(NamedTuple):
+    """What a memory policy makes of a tracked frame of an object."""
+
+    choice: int  # of the candidate masks
+    keep: frozenset[int]  # frames whose memories later frames can look at
+    anchors: frozenset[int]  # those of them that are looked at like key frames
+    notes: dict[str, torch.Tensor]  # what the policy goes on from, on the CPU
+
+
 @dataclass
 class ObjectState:
     """The memory bank of one object."""
@@ -41,6 +52,8 @@ class ObjectState:
     first_frame: int = 0  # the object's first key frame; it is tracked from there on
     corrections: set[int] = field(default_factory=set)  # conditioning frames that corrections made
     sightings: dict[int, torch.Tensor] = field(default_factory=dict)  # see engine/appearance.py
+    anchors: frozenset[int] = frozenset()  # tracked frames that are looked at like key frames
+    notes: dict[str, torch.Tensor] = field(default_factory=dict)  # of the memory policy
 
     def condition(self, frame_index: int, frame: ConditioningFrame, is_correction: bool = False) -> None:
         """Add a conditioning frame, in the official order: key frames first, then corrections."""
@@ -50,12 +63,22 @@ class ObjectState:
         order = sorted(self.conditioning, key=lambda t: (t in self.corrections, t))
         self.conditioning = {t: self.conditioning[t] for t in order}
 
-    def remember(self, frame_index: int, memory: torch.Tensor, pointer: torch.Tensor) -> None:
-        """Add a tracked frame and forget those that no later frame can look back at."""
+    def remember(
+        self, frame_index: int, memory: torch.Tensor, pointer: torch.Tensor, verdict: Verdict | None = None
+    ) -> None:
+        """Add a tracked frame and forget those that no later frame can look back at.
+
+        Args:
+            verdict: Of a memory policy; None is SAM 2's own way.
+        """
         self.memories[frame_index] = memory
         self.pointers[frame_index] = pointer
-        _keep_near(self.memories, frame_index, MEMORY_SPAN_FRAMES)
-        _keep_near(self.pointers, frame_index, POINTER_SPAN_FRAMES - 1)
+        if verdict is None:
+            _keep_near(self.memories, frame_index, MEMORY_SPAN_FRAMES)
+        else:
+            self.memories = {t: kept for t, kept in self.memories.items() if t in verdict.keep}
+            self.anchors, self.notes = verdict.anchors, verdict.notes
+        _keep_near(self.pointers, frame_index, POINTER_SPAN_FRAMES - 1, self.anchors)
 
     def keep(self, needed: set[int]) -> None:
         """Forget all conditioning frames but these."""
@@ -67,6 +90,7 @@ class ObjectState:
         """Forget all but what prompts led to."""
         self.memories.clear()
         self.pointers.clear()
+        self.anchors, self.notes = frozenset(), {}
 
 
 @dataclass
@@ -109,7 +133,10 @@ class VideoState:
         named = {name: torch.tensor(number) for name, number in numbers.items()}
         for object_id, state in self.objects.items():
             named[f"{object_id}/first_frame"] = torch.tensor(state.first_frame)
-            named[f"{object_id}/corrections"] = torch.tensor(sorted(state.corrections), dtype=torch.int64)
+            for name in FRAME_SETS:
+                frames = sorted(getattr(state, name))
+                named[f"{object_id}/{name}"] = torch.tensor(frames, dtype=torch.int64)
+            named |= {f"{object_id}/notes/{name}": note for name, note in state.notes.items()}
             for frame_index, frame in state.conditioning.items():
                 for name, tensor in vars(frame).items():
                     named[f"{object_id}/conditioning/{frame_index}/{name}"] = tensor
@@ -129,9 +156,11 @@ class VideoState:
             match name.split("/"):
                 case [object_id, "first_frame"]:
                     state.objects.setdefault(int(object_id), ObjectState()).first_frame = int(tensor)
-                case [object_id, "corrections"]:
+                case [object_id, frames] if frames in FRAME_SETS:
                     bank = state.objects.setdefault(int(object_id), ObjectState())
-                    bank.corrections = set(tensor.tolist())
+                    setattr(bank, frames, FRAME_SETS[frames](tensor.tolist()))
+                case [object_id, "notes", note]:
+                    state.objects.setdefault(int(object_id), ObjectState()).notes[note] = tensor.cpu()
                 case [object_id, "conditioning", frame_index, part]:
                     parts = conditioning.setdefault((int(object_id), int(frame_index)), {})
                     parts[part] = tensor.to(device)
@@ -144,7 +173,9 @@ class VideoState:
         return state
 
 
-def _keep_near(bank: dict[int, torch.Tensor], frame_index: int, frames: int) -> None:
-    """Keep so many frames, the newest one among them; a bank is of one direction."""
-    for old in [t for t in bank if abs(frame_index - t) >= frames]:
+def _keep_near(
+    bank: dict[int, torch.Tensor], frame_index: int, frames: int, besides: frozenset[int] = frozenset()
+) -> None:
+    """Keep so many frames, the newest one among them, and others besides; a bank is of one direction."""
+    for old in [t for t in bank if abs(frame_index - t) >= frames and t not in besides]:
         del bank[old]

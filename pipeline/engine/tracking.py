@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from pipeline.engine.candidates import HeadOutput
 from pipeline.engine.lanes import Lane, LookBack
-from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.network import Network, Shared
 
 
@@ -48,8 +48,13 @@ def track(network: Network, *tensors: torch.Tensor) -> tuple[HeadOutput, torch.T
     """
     shared, past = Shared(*tensors[: len(Shared._fields)]), tensors[len(Shared._fields) :]
     output = network.decode(shared, network.recall(shared, network.look_back(*past)))
+    return output, remember_tracked(network, shared, output)
+
+
+def remember_tracked(network: Network, shared: Shared, output: HeadOutput) -> torch.Tensor:
+    """Return the memories, (lane, token, memory channel), of frames that objects were tracked to."""
     probabilities = at_image_size(output.mask_logits).sigmoid()
-    return output, network.remember(shared, probabilities, output.object_score)
+    return network.remember(shared, probabilities, output.object_score)
 
 
 def remember_prompted(

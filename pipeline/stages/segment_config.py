@@ -47,7 +47,7 @@ class SegmentConfig:
         ours, default = self.tracking, TrackingConfig()
         idle = {"direction"} if ours.restart_at_cuts else {"direction", "cut_threshold"}
         return {
-            f"tracking.{name}": value
+            f"tracking.{name}": getattr(value, "value", value)  # of an enum, as users write it
             for name, value in vars(ours).items()
             if name not in idle and value != getattr(default, name)
         }

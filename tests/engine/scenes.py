@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from pipeline.engine.candidates import HeadOutput
 from pipeline.engine.config import EngineConfig, Precision, TrackingConfig
 from pipeline.engine.engine import Engine
 from pipeline.engine.frame_step import FrameOutput
-from pipeline.engine.mask_decoder import HeadOutput
 from pipeline.engine.network import Network
 from pipeline.engine.prompts import dense_prompt, point_prompt
 from pipeline.engine.sam2_model import build_model

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline.engine.config import Precision
-from pipeline.engine.lanes import Lane, look_back, padded_size
+from pipeline.engine.lanes import Lane, Reach, look_back, padded_size
 from pipeline.engine.packing import can_pack
 from pipeline.engine.state import ConditioningFrame, ObjectState, VideoState
 from pipeline.engine.tracking import LaneTensors, track
@@ -113,7 +113,7 @@ def test_a_gap_among_the_last_frames_is_not_filled_by_an_older_one():
 
 
 def test_with_fewer_memory_frames_it_looks_back_at_the_last_of_them():
-    past = look_back(bank_of([0], range(1, 100)), 100, 16, memory_frames=2)
+    past = look_back(bank_of([0], range(1, 100)), 100, 16, Reach(memory_frames=2))
     assert frames_of(past.memories) == [0, 98, 99]
     assert past.rows == [6, 1, 0]
     assert len(past.pointers) == 16
