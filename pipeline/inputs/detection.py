@@ -1,12 +1,15 @@
 """One box of a detector, and what can be wrong with it. Pure functions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the displayed frame
+
+# What a detector returns of a frame: boxes (n, 4), scores (n,) from 0 to 1, and n class names or Nones.
+Found = tuple[np.ndarray, np.ndarray, Sequence[str | None]]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 """FRAMES -> DETECTIONS: any detector of the user's own, and the two that come along.
 
-It is called with a frame, (height, width, 3) uint8 RGB, and returns boxes, (detection, 4) as x0, y0, x1, y1
-in pixels, scores, (detection,) from 0 to 1, and as many labels (class names, or None). Each video has a
-detector of its own, as some remember what they saw.
+It is called with a frame, (height, width, 3) uint8 RGB. Each video has a detector of its own, as some
+remember what they saw.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -14,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UsageError
-from pipeline.inputs.detection import Detection, clipped
+from pipeline.inputs.detection import Detection, Found, clipped
 from pipeline.inputs.motion import MotionConfig, MotionDetector
 from pipeline.inputs.onnx_detector import OnnxConfig, OnnxDetector
 
-Found = tuple[np.ndarray, np.ndarray, Sequence[str | None]]
 Detector = Callable[[np.ndarray], Found]
 
 

@@ -1,12 +1,12 @@
 """What moves before a camera that does not: background subtraction by OpenCV's MOG2 (Zivkovic 2004)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-Found = tuple[np.ndarray, np.ndarray, Sequence[str | None]]
+from pipeline.inputs.detection import Found
+
 NOTHING: Found = np.empty((0, 4)), np.empty(0), []
 FOREGROUND = 255  # MOG2 marks shadows by 127
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from pipeline.errors import InputMissing, UsageError
+from pipeline.inputs.detection import Found
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
@@ -52,7 +53,7 @@ class OnnxDetector:
         self._input = self._session.get_inputs()[0]
         self._names = Path(config.names).read_text().splitlines() if config.names else []
 
-    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, Sequence[str | None]]:
+    def __call__(self, image: np.ndarray) -> Found:
         height, width = (_or(side, self._config.image_size_px) for side in self._input.shape[2:4])
         square = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
         colours = square.astype(np.float32) / 255
