@@ -1,16 +1,16 @@
 """A video to boxes, to prompts, to a run, and to corrections where masks and boxes part."""
 
+import runpy
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import detect, edge, prompt_from_detections, segment
+from jobs import edge
 from pipeline.inputs.detection import Detection
 from tests.clips import DISC_BOX, SQUARE_BOX, moving_shapes, write_video
 from tests.inputs.detection_files import row_of, write_detections
-from tests.jobs.conftest import masks_in, run_job
-from tests.jobs.conftest import segment as segment_arguments
+from tests.jobs.conftest import masks_in, run_job, segment
 from tests.test_conf import composed
 
 FRAMES = 16
@@ -40,10 +40,11 @@ def shapes(tmp_path):
 
 def run_here(job, *arguments):
     """Run a job in this process, as its command does."""
-    name = job.__name__.rpartition(".")[2]
-    schemas = {detect: "DetectJob", prompt_from_detections: "FromDetectionsJob", segment: "JobConfig"}
-    config = edge.to_dataclass(composed(name, *arguments), getattr(job, schemas[job]))
-    assert job.main(config) == 0
+    handed = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edge, "run_job", lambda name, schema, main: handed.update(schema=schema, main=main))
+        runpy.run_module(f"jobs.{job}", run_name="__main__")
+    assert handed["main"](edge.to_dataclass(composed(job, *arguments), handed["schema"])) == 0
 
 
 def from_detections(folder: Path, *more):
@@ -62,29 +63,29 @@ def of_object(object_id, rows):
 
 def test_where_masks_and_detector_part_its_boxes_go_straight_back_into_the_run(shapes):
     run = shapes / "run"
-    run_here(prompt_from_detections, *from_detections(shapes))
+    run_here("prompt_from_detections", *from_detections(shapes))
     assert [(p["object_id"], p["label"], p["frame_index"]) for p in prompts(shapes)] == [
         (1, "disc", 0),
         (2, "square", 0),
     ]
     assert {p["video_uri"] for p in prompts(shapes)} == {"shapes.mp4"}
-    run_here(segment, *segment_arguments(shapes, run))
+    run_here("segment", *segment(shapes, run))
     [before] = masks_in(run).values()
     first_round = prompts(shapes)
 
-    run_here(prompt_from_detections, *from_detections(shapes, f"run={run}"))
+    run_here("prompt_from_detections", *from_detections(shapes, f"run={run}"))
 
     assert prompts(shapes)[:-1] == first_round
     correction = {"object_id": 1, "frame_index": 1, "label": "disc", "kind": "correction"}
     assert prompts(shapes)[-1].items() >= (correction | {"box_xyxy": list(moved(DISC_BOX, 1))}).items()
-    run_here(segment, *segment_arguments(shapes, run, "on_change=rerun"))
+    run_here("segment", *segment(shapes, run, "on_change=rerun"))
     [after] = masks_in(run).values()
     assert of_object(2, after) == of_object(2, before)
     assert of_object(1, after)[0] == of_object(1, before)[0]
     assert all(a != b for a, b in zip(of_object(1, after)[1:], of_object(1, before)[1:], strict=True))
 
     second_round = prompts(shapes)
-    run_here(prompt_from_detections, *from_detections(shapes, f"run={run}"))
+    run_here("prompt_from_detections", *from_detections(shapes, f"run={run}"))
 
     assert prompts(shapes)[: len(second_round)] == second_round
 
@@ -93,9 +94,9 @@ def test_without_a_detector_boxes_say_themselves_where_their_video_is(tmp_path):
     still = [next(iter(moving_shapes(1)))] * 30
     write_video(tmp_path / "shapes.mp4", [*still, *moving_shapes(40)])
     boxes, out = tmp_path / "boxes.parquet", f"out={tmp_path}/prompts.parquet"
-    run_here(detect, f"videos=[{tmp_path}/*.mp4]", f"out={boxes}")
+    run_here("detect", f"videos=[{tmp_path}/*.mp4]", f"out={boxes}")
 
-    run_here(prompt_from_detections, f"detections={boxes}", out)
+    run_here("prompt_from_detections", f"detections={boxes}", out)
 
     assert {p["video_uri"] for p in prompts(tmp_path)} == {"shapes.mp4"}
     assert 30 <= min(p["frame_index"] for p in prompts(tmp_path)) < 60
