@@ -1,39 +1,37 @@
-"""Run a detector over videos: `python -m jobs.detect videos=[a.mp4] out=boxes.parquet`."""
+"""Run a detector over videos: `python -m jobs.detect videos=[clips/*.mp4] out=boxes.parquet`."""
 
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from omegaconf import MISSING
 
 from jobs.edge import DONE, run_job
 from pipeline.errors import UsageError
-from pipeline.inputs.detections import write_detections
-from pipeline.inputs.detectors import MotionConfig, detect, load_detector
-from pipeline.inputs.frames import FramesConfig, open_frames
-from pipeline.inputs.source import SourceConfig, localized
+from pipeline.inputs.detectors import DetectorConfig
+from pipeline.inputs.source import SourceConfig
+from pipeline.stages.detect import Detected, detect, videos_of
 
 
 @dataclass
-class DetectJob:
+class DetectJob(DetectorConfig):
+    """Which videos are looked at, and where detections go."""
+
     out: str = MISSING
     videos: list[str] = field(default_factory=list)
-    detector: str = "motion"
-    motion: MotionConfig = field(default_factory=MotionConfig)
     source: SourceConfig = field(default_factory=SourceConfig)
 
 
 def main(config: DetectJob) -> int:
-    by_name = {PurePosixPath(uri).stem: uri for uri in config.videos}
-    if len(by_name) < len(config.videos) or not by_name:
-        raise UsageError(f"videos={config.videos}: expected one video or more, of different names")
-    found = {}
-    for video_id, uri in by_name.items():
-        with localized(uri, config.source) as path:
-            frames = open_frames(path, FramesConfig())
-            found[video_id] = list(detect(frames, load_detector(config.detector, config.motion)))
-        print(f"{video_id}: {len(found[video_id])} boxes")
-    write_detections(found, Path(config.out))
+    if not config.videos:
+        raise UsageError("videos is empty: give paths, URIs or patterns, such as videos=[clips/*.mp4]")
+    videos = videos_of(config.videos)
+    detect(videos, Path(config.out), config, config.source, _tell)
+    print(f"{config.out}: detections of {len(videos)} videos")
     return DONE
+
+
+def _tell(detected: Detected) -> None:
+    print(f"{detected.video_id}: {detected.detections} detections on {detected.frames} frames", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 MANIFEST_VERSION = "1"
-DETECTIONS_VERSION = "1"
+DETECTIONS_VERSION = "2"
 MASKS_VERSION = "2"
 QUALITY_VERSION = "1"
 
@@ -40,6 +40,7 @@ DETECTIONS = pa.schema(
         pa.field("box_xyxy", pa.list_(pa.float32(), 4), nullable=False),  # pixels of the displayed frame
         pa.field("score", pa.float32(), nullable=False),  # 0 to 1, the detector's
         pa.field("label", pa.string()),  # class name
+        pa.field("video_uri", pa.string()),  # as in the manifest; null: `videos=` of the job says where it is
     ],
     metadata={"schema_version": DETECTIONS_VERSION},
 )

@@ -1,204 +1,158 @@
-"""What detectors leave behind, read and checked whole: Parquet, COCO JSON, YOLO text, MOT text."""
+"""Detections of any detector: read, and checked whole against their videos before any is used."""
 
-import json
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from enum import Enum
-from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import unquote
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pipeline import schemas
-from pipeline.errors import InputMissing, ManifestError
-from pipeline.inputs.detection import Detection
-from pipeline.inputs.manifest_table import Fault, column_faults
+from pipeline.errors import DecodeCorrupt, InputMissing, InputTooLarge, InputUnavailable, ManifestError
+from pipeline.inputs.detection import Box, Detection, clipped, faults_of
+from pipeline.inputs.detection_formats import DetectionFiles, read_detection_rows
+from pipeline.inputs.manifest import ManifestConfig, UnreadableVideos, report
+from pipeline.inputs.manifest_table import Fault, Row, base_of, resolved
 from pipeline.inputs.probe import VideoFacts
+from pipeline.inputs.probe_process import ended_with_failure, look_from_afar
+from pipeline.inputs.source import SourceConfig, localized
 
-MAX_FAULTS_SHOWN = 100
-
-
-class DetectionFormat(str, Enum):  # small letters, as users write them: OmegaConf goes by name
-    """How detections are stored."""
-
-    parquet = "parquet"  # schema DETECTIONS
-    coco = "coco"  # JSON: images with video_id and frame_index, annotations with bbox and score, categories
-    yolo = "yolo"  # <video_id>/<frame>.txt: class, centre, width, height in shares of the frame, and score
-    mot = "mot"  # <video_id>.txt: frame from 1, id, left, top, width, height, score
+logger = logging.getLogger(__name__)
 
 
-class Found(NamedTuple):
-    """One detection as it stands in a file, not yet checked."""
+@dataclass(frozen=True)
+class VideoDetections:
+    """One video with all that was detected in it, checked."""
 
-    file: str
-    row: int
     video_id: str
-    values: dict[str, Any]  # of a Detection; with `is_share`, the box in shares of the frame's sides
-
-    def fault(self, problem: Any, allowed: str, column: str = "box_xyxy") -> Fault:
-        return Fault(self.file, self.row, column, str(problem), allowed)
-
-
-FactsOf = Callable[[str], VideoFacts | None]  # by video id; None: no such video
+    video_uri: str  # absolute
+    facts: VideoFacts
+    detections: tuple[Detection, ...]  # by frame, score and box: the order in the file does not matter
 
 
-def read_detections(path: Path, kind: DetectionFormat, facts_of: FactsOf) -> dict[str, list[Detection]]:
-    """Return detections by video id, each video's in frame order.
+@dataclass(frozen=True)
+class _Placed:
+    """A row with its video; what is wrong with it so far is told by column."""
 
-    Args:
-        facts_of: What is known of a video; boxes and frames must fit it.
+    row: Row
+    video_uri: str  # absolute
+    first_frame: int  # the number that the file gives to frame 0
+    wrong: frozenset[str]
+
+    @property
+    def video_id(self) -> str:
+        return self.row.values["video_id"]
+
+    @property
+    def frame_index(self) -> int:
+        return self.row.values["frame_index"] - self.first_frame
+
+    def box_px(self, facts: VideoFacts) -> Box:
+        height, width = facts.size_hw
+        x0, y0, x1, y1 = (float(value) for value in self.row.values["box_xyxy"])
+        is_share = self.row.values.get("is_share")
+        return (x0 * width, y0 * height, x1 * width, y1 * height) if is_share else (x0, y0, x1, y1)
+
+
+def load_detections(
+    uri: str, files: DetectionFiles, check: ManifestConfig, source: SourceConfig
+) -> list[VideoDetections]:
+    """Return all videos of `uri` with their detections, in the order of their first rows.
 
     Raises:
-        InputMissing: There is nothing at `path`.
-        ManifestError: With every fault found in any file and row, one line each.
+        ManifestError: With every fault found in any row, column and video, one line each.
+        InputMissing: There are no detections.
+        InputUnavailable: The store does not answer.
     """
-    if not path.exists():
-        raise InputMissing(f"{path}: no such file or folder of detections")
-    found, faults = _READERS[kind](path)
-    detections: dict[str, list[Detection]] = defaultdict(list)
-    for one in found:
-        detection, its_faults = _checked(one, facts_of(one.video_id))
-        faults += its_faults
-        if detection is not None:
-            detections[one.video_id].append(detection)
+    rows, faults = read_detection_rows(uri, files)
+    videos = list(_by_video(_placed(rows, faults, files, base_of(uri))).values())
+    with ThreadPoolExecutor(check.probe_threads) as pool, ended_with_failure():
+        looked_at = list(pool.map(lambda its: _look_at(its, check, source), videos))
+    faults += [fault for _, more in looked_at for fault in more]
     if faults:
-        more = [f"... and {len(faults) - MAX_FAULTS_SHOWN} more"] if len(faults) > MAX_FAULTS_SHOWN else []
-        lines = [f"{len(faults)} faults (rows count from 0)", *map(str, faults[:MAX_FAULTS_SHOWN]), *more]
-        raise ManifestError("\n".join(lines))
-    return {video: sorted(its, key=lambda d: d.frame_index) for video, its in detections.items()}
+        raise ManifestError(report(faults, check.max_faults_shown))
+    return [
+        _video(its, facts) for its, (facts, _) in zip(videos, looked_at, strict=True) if facts is not None
+    ]
 
 
-def write_detections(by_video: Mapping[str, Iterable[Detection]], path: Path) -> None:
-    """Write detections as a Parquet file."""
-    rows = [{"video_id": video, **vars(detection)} for video, its in by_video.items() for detection in its]
-    pq.write_table(pa.Table.from_pylist(rows, schema=schemas.DETECTIONS), path)
+def _placed(rows: Sequence[Row], faults: list[Fault], files: DetectionFiles, base: str) -> Iterator[_Placed]:
+    """Yield the rows whose video is known, and add what is wrong with any row alone to the faults."""
+    places: dict[str, _Placed] = {}
+    for row in rows:
+        known_wrong = row.values.get("wrong", frozenset())
+        found = [fault for fault in _row_faults(row, files) if fault.column not in known_wrong]
+        faults += found
+        wrong = known_wrong | {fault.column for fault in found}
+        if wrong & {"video_id", "video_uri"}:
+            continue
+        one = _Placed(row, _uri_of(row, files, base), files.first, wrong)
+        known = places.setdefault(one.video_id, one)
+        if one.video_uri != known.video_uri:
+            allowed = f"{known.video_uri!r}, as {known.row.file}, row {known.row.row} says"
+            faults.append(row.fault("video_uri", repr(one.video_uri), allowed))
+        yield one
 
 
-def _checked(one: Found, facts: VideoFacts | None) -> tuple[Detection | None, list[Fault]]:
-    if facts is None:
-        return None, [one.fault(one.video_id, "a video that can be read", "video_id")]
-    height, width = facts.size_hw
-    values = dict(one.values)
-    if values.pop("is_share", False):
-        x0, y0, x1, y1 = values["box_xyxy"]
-        values["box_xyxy"] = (x0 * width, y0 * height, x1 * width, y1 * height)
+def _row_faults(row: Row, files: DetectionFiles) -> Iterator[Fault]:
+    """Yield all that is wrong with a row alone."""
+    v = row.values
+    if not v["video_id"]:
+        yield row.fault("video_id", "null" if v["video_id"] is None else "nothing", "a value")
+    if not v["video_uri"] and files.videos is None:
+        yield row.fault("video_uri", "nothing", "a value; or videos=clips/*.mp4 for all")
+    frame = v["frame_index"]
+    from_0 = frame - files.first if isinstance(frame, int) else frame
+    for column, found, allowed in faults_of(from_0, v["box_xyxy"], v["score"]):
+        if column == "frame_index":
+            found, allowed = frame, f"{files.first} or more"
+        yield row.fault(column, found, allowed)
+
+
+def _uri_of(row: Row, files: DetectionFiles, base: str) -> str:
+    """Return where a row's video is: a pattern starts from here, a URI of the file from the file."""
+    if files.videos is not None:
+        return resolved(files.videos.replace("*", row.values["video_id"]), ".")
+    return resolved(row.values["video_uri"], base)
+
+
+def _by_video(placed: Iterator[_Placed]) -> dict[str, list[_Placed]]:
+    groups: dict[str, list[_Placed]] = defaultdict(list)
+    for one in placed:
+        groups[one.video_id].append(one)
+    return groups
+
+
+def _look_at(
+    its: list[_Placed], check: ManifestConfig, source: SourceConfig
+) -> tuple[VideoFacts | None, list[Fault]]:
+    """Return what is known of a video, and what is wrong with it or with the fit of its detections."""
+    furthest = max((one.frame_index for one in its if "frame_index" not in one.wrong), default=0)
     try:
-        detection = Detection(**values)
-    except (ValueError, TypeError) as error:
-        return None, [one.fault(error, "a detection", "(row)")]
-    if detection.frame_index >= facts.num_frames_hint:
-        last = facts.num_frames_hint - 1
-        return None, [one.fault(detection.frame_index, f"0 to {last}", "frame_index")]
-    clipped = _clipped(detection.box_xyxy, width, height)
-    if clipped is None:
-        return None, [one.fault(list(detection.box_xyxy), f"inside the frame, {width}x{height} pixels")]
-    return Detection(detection.frame_index, clipped, detection.score, detection.label), []
+        with localized(its[0].video_uri, source) as path:
+            facts = look_from_afar(path, furthest, check.probe_seconds)
+    except (InputMissing, InputUnavailable, InputTooLarge, DecodeCorrupt) as error:
+        if check.unreadable_videos is UnreadableVideos.keep:
+            logger.warning("video %s is left out: %s", its[0].video_id, error)
+            return None, []
+        return None, [its[0].row.fault("video_id", f"{its[0].video_id}: {error}", "a video that can be read")]
+    return facts, [fault for one in its for fault in _misfits(one, facts)]
 
 
-def _clipped(
-    box: tuple[float, float, float, float], width: int, height: int
-) -> tuple[float, float, float, float] | None:
-    """Return the part of a box in the frame: detectors go a little beyond. None if there is none."""
-    x0, y0, x1, y1 = box
-    inside = (max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1))
-    return inside if inside[0] < inside[2] and inside[1] < inside[3] else None
+def _misfits(one: _Placed, facts: VideoFacts) -> Iterator[Fault]:
+    """Yield what in a detection does not fit its video."""
+    if "frame_index" not in one.wrong and one.frame_index >= facts.num_frames_hint:
+        last = one.first_frame + facts.num_frames_hint - 1
+        yield one.row.fault("frame_index", one.row.values["frame_index"], f"{one.first_frame} to {last}")
+    if "box_xyxy" not in one.wrong and clipped(one.box_px(facts), facts.size_hw) is None:
+        height, width = facts.size_hw
+        shown = [round(value, 3) for value in one.box_px(facts)]
+        yield one.row.fault("box_xyxy", shown, f"in part inside the frame, {width}x{height} pixels")
 
 
-def _parquet(path: Path) -> tuple[list[Found], list[Fault]]:
-    table = pq.read_table(path)
-    faults = list(column_faults(str(path), table.schema, schemas.DETECTIONS))
-    if faults:
-        return [], faults
-    rows = enumerate(table.to_pylist())
-    return [Found(str(path), i, row.pop("video_id"), _with_tuple(row)) for i, row in rows], []
-
-
-def _with_tuple(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "box_xyxy": tuple(row["box_xyxy"] or ())}
-
-
-def _coco(path: Path) -> tuple[list[Found], list[Fault]]:
-    try:
-        content = json.loads(path.read_text())
-        images = {image["id"]: image for image in content["images"]}
-        names = {category["id"]: category["name"] for category in content.get("categories", ())}
-        found = [
-            _coco_one(str(path), i, images[annotation["image_id"]], annotation, names)
-            for i, annotation in enumerate(content["annotations"])
-        ]
-    except (ValueError, KeyError, TypeError) as error:
-        allowed = "COCO JSON; images need video_id and frame_index, annotations image_id and bbox"
-        return [], [Fault(str(path), None, "(all)", repr(error), allowed)]
-    return found, []
-
-
-def _coco_one(file: str, i: int, image: dict, annotation: dict, names: dict) -> Found:
-    values = {
-        "frame_index": image["frame_index"],
-        "box_xyxy": _corners(*annotation["bbox"]),
-        "score": annotation.get("score", 1.0),
-        "label": names.get(annotation.get("category_id")),
-    }
-    return Found(file, i, str(image["video_id"]), values)
-
-
-def _yolo(folder: Path) -> tuple[list[Found], list[Fault]]:
-    names_file = folder / "classes.txt"
-    names = names_file.read_text().splitlines() if names_file.is_file() else []
-    found, faults = [], []
-    for file in sorted(folder.glob("*/*.txt")):
-        for i, words in _lines(file, None):
-            try:
-                kind, x, y, width, height, *score = map(float, words)
-                box = _corners(x - width / 2, y - height / 2, width, height)
-                values = {
-                    "frame_index": int(file.stem.rpartition("_")[2]),
-                    "box_xyxy": box,
-                    "score": score[0] if score else 1.0,
-                    "label": names[int(kind)] if names else str(int(kind)),
-                    "is_share": True,
-                }
-                found.append(Found(str(file), i, unquote(file.parent.name), values))
-            except (ValueError, IndexError) as error:
-                faults.append(Fault(str(file), i, "(line)", str(error), "class x y width height [score]"))
-    return found, faults
-
-
-def _mot(folder: Path) -> tuple[list[Found], list[Fault]]:
-    files = [folder] if folder.is_file() else sorted(folder.glob("*.txt"))
-    found, faults = [], []
-    for file in files:
-        for i, words in _lines(file, ","):
-            try:
-                frame, _, left, top, width, height, score, *_ = map(float, words)
-                values = {
-                    "frame_index": int(frame) - 1,
-                    "box_xyxy": _corners(left, top, width, height),
-                    "score": 1.0 if score < 0 else score,  # -1 where there is none
-                }
-                found.append(Found(str(file), i, unquote(file.stem), values))
-            except ValueError as error:
-                faults.append(
-                    Fault(str(file), i, "(line)", str(error), "frame,id,left,top,width,height,score,...")
-                )
-    return found, faults
-
-
-def _lines(file: Path, separator: str | None) -> Iterator[tuple[int, list[str]]]:
-    for i, line in enumerate(file.read_text().splitlines()):
-        if line.strip():
-            yield i, line.split(separator)
-
-
-def _corners(left: float, top: float, width: float, height: float) -> tuple[float, float, float, float]:
-    return left, top, left + width, top + height
-
-
-_READERS: dict[DetectionFormat, Callable[[Path], tuple[list[Found], list[Fault]]]] = {
-    DetectionFormat.parquet: _parquet,
-    DetectionFormat.coco: _coco,
-    DetectionFormat.yolo: _yolo,
-    DetectionFormat.mot: _mot,
-}
+def _video(its: list[_Placed], facts: VideoFacts) -> VideoDetections:
+    detections = [
+        Detection(one.frame_index, box, float(one.row.values["score"]), one.row.values["label"])
+        for one in its
+        if (box := clipped(one.box_px(facts), facts.size_hw)) is not None
+    ]
+    detections.sort(key=lambda d: (d.frame_index, -d.score, d.box_xyxy, d.label or ""))
+    return VideoDetections(its[0].video_id, its[0].video_uri, facts, tuple(detections))

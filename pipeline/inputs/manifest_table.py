@@ -1,5 +1,6 @@
 """The manifest as it lies on disk: which files, which columns, which types."""
 
+import os
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,24 +45,30 @@ class Row:
         return Fault(self.file, self.row, column, str(found), allowed)
 
 
-def read_rows(uri: str) -> tuple[list[Row], list[Fault]]:
+def read_rows(
+    uri: str, schema: pa.Schema = schemas.MANIFEST, wanted: str = A_MANIFEST
+) -> tuple[list[Row], list[Fault]]:
     """Return all rows of a Parquet file, or of a folder of them, and what is wrong with the columns.
 
     A file with a missing or wrongly typed column gives no rows, only faults.
+
+    Args:
+        wanted: What is allowed in place of a file that is no Parquet.
 
     Raises:
         InputMissing: nothing is at `uri`.
         InputUnavailable: the store does not answer.
     """
     rows, faults = [], []
-    for file, table in _tables(uri):
+    for file, table in _tables(uri, wanted):
         if isinstance(table, Fault):
             faults.append(table)
             continue
-        wrong = list(column_faults(file, table.schema)) or list(_content_faults(file, table))
+        wrong = list(column_faults(file, table.schema, schema)) or list(_content_faults(file, table))
         faults += wrong
         if not wrong:
-            rows += [Row(file, number, _whole(values)) for number, values in enumerate(table.to_pylist())]
+            values = enumerate(table.to_pylist())
+            rows += [Row(file, number, dict.fromkeys(schema.names) | row) for number, row in values]
     if not rows and not faults:
         faults.append(Fault(shown(uri), None, "video_id", "no rows", "at least one row"))
     return rows, faults
@@ -134,13 +141,22 @@ def resolved(video_uri: str, base: str) -> str:
     return f"{scheme}://{posixpath.normpath(posixpath.join(rest, video_uri))}"
 
 
-def _tables(uri: str) -> Iterator[tuple[str, pa.Table | Fault]]:
+def seen_from(folder: Path, video_uri: str) -> str:
+    """Return an absolute path as a file in that folder holds it; URIs stay as they are.
+
+    >>> seen_from(Path("/runs"), "/clips/a.mp4"), seen_from(Path("/runs"), "gs://b/a.mp4")
+    ('../clips/a.mp4', 'gs://b/a.mp4')
+    """
+    return video_uri if "://" in video_uri else os.path.relpath(video_uri, folder)
+
+
+def _tables(uri: str, wanted: str) -> Iterator[tuple[str, pa.Table | Fault]]:
     with faults_named(uri):
         fs, path = url_to_fs(uri)
         files = [path] if fs.info(path)["type"] != "directory" else _parquet_files(fs, path)
         for file in files:
             name = shown(uri) if file == path else posixpath.join(shown(uri), posixpath.relpath(file, path))
-            yield name, _read(fs, file, name)
+            yield name, _read(fs, file, name, wanted)
 
 
 def _parquet_files(fs: Any, folder: str) -> list[str]:
@@ -149,18 +165,13 @@ def _parquet_files(fs: Any, folder: str) -> list[str]:
     return sorted(name for name in found if posixpath.basename(name)[:1] not in ("_", "."))
 
 
-def _read(fs: Any, file: str, name: str) -> pa.Table | Fault:
+def _read(fs: Any, file: str, name: str, wanted: str) -> pa.Table | Fault:
     with fs.open(file, "rb") as opened:
         data = opened.read()
     try:
         return pq.ParquetFile(pa.BufferReader(data)).read()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # Arrow takes damage for failing I/O
-        return Fault(name, None, "(all)", str(error).splitlines()[0], A_MANIFEST)
-
-
-def _whole(values: dict[str, Any]) -> dict[str, Any]:
-    """Fill in the optional columns that the file does not have."""
-    return dict.fromkeys(schemas.MANIFEST.names) | values
+        return Fault(name, None, "(all)", str(error).splitlines()[0], wanted)
 
 
 def _fields_fit(found: Any, wanted: Any) -> bool:

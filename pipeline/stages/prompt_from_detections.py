@@ -1,108 +1,172 @@
-"""Detections of any detector to a prompt manifest, and to corrections of a run over it."""
+"""Detections of any detector to a prompt manifest, and to corrections of a run over one."""
 
-import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DecodeCorrupt, InputMissing
-from pipeline.inputs.detections import DetectionFormat, read_detections
-from pipeline.inputs.probe import VideoFacts
-from pipeline.inputs.probe_process import look_from_afar
-from pipeline.inputs.prompt_policy import Box, PromptPolicy, corrections, key_frames
-from pipeline.inputs.source import SourceConfig, localized
-from pipeline.inputs.tracklets import ByteTrackConfig, tracklets_of
+from pipeline.errors import InputMissing, UsageError
+from pipeline.inputs.detection import Box, Detection
+from pipeline.inputs.detection_formats import DetectionFiles
+from pipeline.inputs.detections import VideoDetections, load_detections
+from pipeline.inputs.disagreements import TrackedObject, corrections, tracklets_by_object
+from pipeline.inputs.manifest import ManifestConfig
+from pipeline.inputs.manifest_table import seen_from
+from pipeline.inputs.prompt_policy import PromptPolicy, good_boxes, key_frames
+from pipeline.inputs.source import SourceConfig
+from pipeline.inputs.tracklets import ByteTrackConfig, Tracklet, tracklets_of
 from pipeline.outputs.reader import read_masks
-from pipeline.records import Prompt
-from pipeline.storage.uris import local_path
+from pipeline.work.run_folder import RunFolder
 
-LIMIT_SECONDS = 1800.0  # of looking at one video
+ManifestRow = dict[str, Any]
 
 
 @dataclass
-class FromDetectionsConfig:
+class FromDetectionsConfig(DetectionFiles):
     """How detections become prompts."""
 
     bytetrack: ByteTrackConfig = field(default_factory=ByteTrackConfig)
     prompts: PromptPolicy = field(default_factory=PromptPolicy)
+    check: ManifestConfig = field(default_factory=ManifestConfig)
     source: SourceConfig = field(default_factory=SourceConfig)
 
 
-def manifest_rows(
-    path: Path,
-    kind: DetectionFormat,
-    videos: str,
-    run: str | None,
-    out_folder: Path,
-    config: FromDetectionsConfig,
-) -> list[dict[str, Any]]:
-    """Return manifest rows: each object's key frames, and corrections where a run parts from the detector.
+def key_frame_rows(detections: str, out_folder: Path, config: FromDetectionsConfig) -> list[ManifestRow]:
+    """Return a manifest's rows: the key frames of all objects that the detections show.
 
     Args:
-        videos: Where a video is, with `*` in place of its name.
         out_folder: Of the manifest, that paths in it start from.
-        run: A run over the key frames that the same detections and settings gave; None: no corrections.
 
     Raises:
-        InputMissing: No detections, or the run has no masks.
         ManifestError: With all faults of the detections.
+        UsageError: A video has more objects than allowed, or the package `trackers` is not installed.
     """
-    facts_of = cache(lambda video_id: _facts(videos.replace("*", video_id), config.source))
-    rows = []
-    for video_id, detections in read_detections(path, kind, facts_of).items():
-        facts = facts_of(video_id)
-        assert facts is not None  # or its detections would have been refused
-        tracklets = tracklets_of(detections, facts.num_frames_hint / facts.duration_seconds, config.bytetrack)
-        prompts = key_frames(tracklets, config.prompts)
-        if run is not None:
-            prompts += _new(corrections(tracklets, _boxes(run, video_id), config.prompts), prompts)
-        uri = videos.replace("*", video_id)
-        local = local_path(uri)
-        uri = uri if local is None else os.path.relpath(local, out_folder)
-        rows += [_row(video_id, uri, prompt) for prompt in prompts]
-    return rows
-
-
-def _facts(uri: str, source: SourceConfig) -> VideoFacts | None:
-    try:
-        with localized(uri, source) as path:
-            return look_from_afar(path, 0, LIMIT_SECONDS)
-    except (InputMissing, DecodeCorrupt):
-        return None
-
-
-def _boxes(run: str, video_id: str) -> dict[int, dict[int, Box | None]]:
-    boxes: dict[int, dict[int, Box | None]] = defaultdict(dict)
-    table = read_masks(run, video_id=video_id).to_table(["object_id", "frame_index", "box_xyxy"])
-    for row in table.to_pylist():
-        box = row["box_xyxy"]
-        boxes[row["object_id"]][row["frame_index"]] = box and (box[0], box[1], box[2], box[3])
-    return boxes
-
-
-def _new(found: Sequence[Prompt], given: Iterable[Prompt]) -> list[Prompt]:
-    """Leave out corrections on frames that have a prompt, or before the object's first one."""
-    places: dict[int, set[int]] = defaultdict(set)
-    for prompt in given:
-        places[prompt.object_id].add(prompt.frame_index or 0)
     return [
-        prompt
-        for prompt in found
-        if (prompt.frame_index or 0) not in places[prompt.object_id]
-        and (prompt.frame_index or 0) > min(places[prompt.object_id])
+        row
+        for video in load_detections(detections, config, config.check, config.source)
+        for row in _key_frames_of(video, seen_from(out_folder, video.video_uri), config)
     ]
 
 
-def _row(video_id: str, video_uri: str, prompt: Prompt) -> dict[str, Any]:
+def correction_rows(
+    detections: str, run: str, base: Sequence[ManifestRow], config: FromDetectionsConfig
+) -> list[ManifestRow]:
+    """Return the rows that correct a run where its masks and the detections part.
+
+    Args:
+        base: The rows that the run was made from, and any that were added since.
+
+    Raises:
+        ManifestError, UsageError: As of `key_frame_rows`.
+        InputMissing: The run has no masks at all of these videos.
+    """
+    videos = load_detections(detections, config, config.check, config.source)
+    given: dict[str, list[ManifestRow]] = defaultdict(list)
+    for row in base:
+        given[row["video_id"]].append(row)
+    tracked = {video.video_id: _tracked(run, video.video_id, given[video.video_id]) for video in videos}
+    if not any(tracked.values()):
+        raise InputMissing(f"{run}: no masks of any video that there are detections of, {sorted(tracked)}")
+    return [
+        row
+        for video in videos
+        for row in _corrections_of(video, tracked[video.video_id], given[video.video_id], config)
+    ]
+
+
+def manifest_of(run: str) -> str:
+    """Return the URI of the manifest that a run was made from.
+
+    Raises:
+        InputMissing: There is no such run.
+    """
+    [about] = RunFolder.of(run).read_json([RunFolder.about])
+    if about is None:
+        raise InputMissing(f"{run}: no {RunFolder.about} there, which every run has")
+    return about["config"]["manifest"]
+
+
+def _tracklets(video: VideoDetections, config: FromDetectionsConfig) -> list[Tracklet]:
+    frames_per_second = video.facts.num_frames_hint / video.facts.duration_seconds
+    return tracklets_of(video.detections, frames_per_second, config.bytetrack)
+
+
+def _key_frames_of(video: VideoDetections, uri: str, config: FromDetectionsConfig) -> Iterator[ManifestRow]:
+    tracklets = _tracklets(video, config)
+    labels = {tracklet.object_id: tracklet.label for tracklet in tracklets}
+    prompted = key_frames(tracklets, config.prompts)
+    if len(prompted) > config.check.max_objects:
+        raise UsageError(
+            f"video {video.video_id!r}: {len(prompted)} objects, check.max_objects allows "
+            f"{config.check.max_objects}; a higher bytetrack.birth_score or min_length_frames gives fewer"
+        )
+    for object_id, boxes in prompted.items():
+        for detection in boxes:
+            yield _row(video.video_id, uri, object_id, detection, labels[object_id])
+
+
+def _corrections_of(
+    video: VideoDetections,
+    tracked: Sequence[TrackedObject],
+    given: Sequence[ManifestRow],
+    config: FromDetectionsConfig,
+) -> Iterator[ManifestRow]:
+    tracklets = _tracklets(video, config)
+    good = good_boxes(tracklets, config.prompts)
+    owned = tracklets_by_object(tracked, tracklets, config.prompts)
+    first_rows = {row["object_id"]: row for row in reversed(given)}
+    for one in tracked:
+        own = owned.get(one.object_id, [])
+        detections = {d.frame_index: d for tracklet in own for d in tracklet.detections}
+        may_prompt = {d for tracklet in own for d in good[tracklet.object_id]}
+        for detection in corrections(one, detections, may_prompt, config.prompts):
+            about = first_rows[one.object_id]
+            row = _row(video.video_id, about["video_uri"], one.object_id, detection, about["label"])
+            yield row | {"kind": config.prompts.parted_kind.value}
+
+
+def _tracked(run: str, video_id: str, given: Sequence[ManifestRow]) -> list[TrackedObject]:
+    """Return the objects of a run that the manifest knows; none if the run has no masks of the video."""
+    object_ids = sorted({row["object_id"] for row in given})
+    try:
+        masks = read_masks(run, video_id=video_id, object_ids=object_ids)
+    except InputMissing:
+        return []
+    rows: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in masks.to_table(["box_xyxy", "prompted"]).to_pylist():
+        rows[row["object_id"]].append(row)
+    return [
+        _tracked_object(object_id, its, [row for row in given if row["object_id"] == object_id])
+        for object_id, its in rows.items()
+    ]
+
+
+def _tracked_object(
+    object_id: int, masks: Sequence[Mapping[str, Any]], given: Iterable[ManifestRow]
+) -> TrackedObject:
+    """Return what is known of an object up to its first prompt that the run was not made from."""
+    own = [row for row in given if row["prompt_video_uri"] is None and row["frame_index"] is not None]
+    prompted = {mask["frame_index"] for mask in masks if mask["prompted"]}
+    new = min((row["frame_index"] for row in own if row["frame_index"] not in prompted), default=None)
+    return TrackedObject(
+        object_id,
+        {m["frame_index"]: _box(m["box_xyxy"]) for m in masks if new is None or m["frame_index"] < new},
+        prompted,
+        {row["frame_index"]: box for row in own if (box := _box(row["box_xyxy"])) is not None},
+    )
+
+
+def _box(values: Sequence[float] | None) -> Box | None:
+    return None if values is None else (values[0], values[1], values[2], values[3])
+
+
+def _row(video_id: str, uri: str, object_id: int, detection: Detection, label: str | None) -> ManifestRow:
     return {
         "video_id": video_id,
-        "video_uri": video_uri,
-        "object_id": prompt.object_id,
-        "frame_index": prompt.frame_index,
-        "box_xyxy": prompt.box_xyxy,
-        "label": prompt.label,
-        "kind": "correction" if prompt.is_correction else None,
+        "video_uri": uri,
+        "object_id": object_id,
+        "frame_index": detection.frame_index,
+        "box_xyxy": list(detection.box_xyxy),
+        "label": label,
     }

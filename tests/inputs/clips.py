@@ -4,6 +4,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image
 
 
 def picture(index: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -22,6 +23,15 @@ def write_clip(path: Path, frames: int = 20, codec: str = "libx264", size_hw=(48
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def image_folder(path: str, frames: int, size_hw=(48, 64)) -> Path:
+    """Write the same noise as a folder of PNG images."""
+    folder = Path(path)
+    folder.mkdir(parents=True)
+    for index in range(frames):
+        Image.fromarray(picture(index, *size_hw)).save(folder / f"{index + 1:06d}.png")
+    return folder
 
 
 def cut_short(path: Path, part: float) -> Path:

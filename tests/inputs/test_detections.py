@@ -1,161 +1,286 @@
-"""Detections of four formats are the same detections; what does not fit a video is named."""
+"""Detections of every format are the same detections; all that does not fit is named at once."""
 
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import InputMissing, ManifestError, UsageError
-from pipeline.inputs.detection import Detection
-from pipeline.inputs.detections import DetectionFormat, read_detections, write_detections
-from pipeline.inputs.detectors import MotionConfig, detect, load_detector
-from pipeline.inputs.probe import VideoFacts
-from pipeline.inputs.tracklets import ByteTrackConfig, tracklets_of
-from pipeline.records import Frame
-from tests.clips import DISC_BOX, moving_shapes
-
-FACTS = VideoFacts((100, 200), 20, 0.8)
-CAT = Detection(0, (20.0, 10.0, 60.0, 50.0), 0.75, "cat")
-DOG = Detection(7, (100.0, 20.0, 180.0, 90.0), 0.5, "dog")
-
-
-def facts_of(video_id):
-    return FACTS if video_id == "a" else None
-
-
-def as_parquet(folder):
-    write_detections({"a": [DOG, CAT]}, folder / "boxes.parquet")
-    return folder / "boxes.parquet"
+from pipeline.errors import InputMissing, ManifestError
+from pipeline.inputs.detection_formats import DetectionFiles, DetectionFormat
+from pipeline.inputs.detections import load_detections
+from pipeline.inputs.manifest import ManifestConfig, UnreadableVideos
+from pipeline.inputs.source import SourceConfig
+from pipeline.schemas import DETECTIONS
+from tests.inputs.clips import cut_short, image_folder, write_clip
+from tests.inputs.detection_files import (
+    CAT,
+    DOG,
+    FORMATS,
+    LATER_CAT,
+    as_coco_results,
+    as_mot_challenge,
+    as_parquet,
+    row_of,
+    write_detections,
+)
 
 
-def as_coco(folder):
-    content = {
-        "images": [
-            {"id": 3, "video_id": "a", "frame_index": 7},
-            {"id": 4, "video_id": "a", "frame_index": 0},
-        ],
-        "annotations": [
-            {"image_id": 3, "bbox": [100, 20, 80, 70], "score": 0.5, "category_id": 2},
-            {"image_id": 4, "bbox": [20, 10, 40, 40], "score": 0.75, "category_id": 1},
-        ],
-        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
-    }
-    (folder / "boxes.json").write_text(json.dumps(content))
-    return folder / "boxes.json"
-
-
-def as_yolo(folder):
-    (folder / "a").mkdir()
-    (folder / "classes.txt").write_text("cat\ndog\n")
-    (folder / "a" / "a_0.txt").write_text("0 0.2 0.3 0.2 0.4 0.75\n")
-    (folder / "a" / "a_7.txt").write_text("1 0.7 0.55 0.4 0.7 0.5\n")
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """A folder with the video `a`: 20 frames of 200 x 100 pixels."""
+    folder = tmp_path_factory.mktemp("clips")
+    write_clip(folder / "a.mp4", frames=20, size_hw=(100, 200))
     return folder
 
 
-def as_mot(folder):
-    (folder / "a.txt").write_text("8,-1,100,20,80,70,0.5,-1,-1,-1\n1,-1,20,10,40,40,0.75,-1,-1,-1\n")
-    return folder
+@pytest.fixture
+def load(clips):
+    def load(uri, format="parquet", check=None, **files):
+        files = {"videos": f"{clips}/*.mp4"} | files
+        read = DetectionFiles(DetectionFormat(format), **files)
+        return load_detections(str(uri), read, check or ManifestConfig(), SourceConfig())
+
+    return load
+
+
+@pytest.mark.parametrize("write", FORMATS, ids=lambda write: write.__name__)
+def test_every_format_gives_the_same_boxes_in_frame_order(write, load, clips, tmp_path):
+    [video] = load(**write(tmp_path))
+
+    assert (video.video_id, video.video_uri) == ("a", str(clips / "a.mp4"))
+    for found, expected in zip(video.detections, (CAT, DOG, LATER_CAT), strict=True):
+        assert found.box_xyxy == pytest.approx(expected.box_xyxy)
+        label = None if "mot" in write.__name__ else expected.label
+        assert (found.frame_index, found.score, found.label) == (expected.frame_index, expected.score, label)
+
+
+def test_a_column_says_where_videos_are_seen_from_the_file(load, clips, tmp_path):
+    (tmp_path / "here.mp4").symlink_to(clips / "a.mp4")
+    path = write_detections(tmp_path / "d.parquet", [row_of(CAT, video_uri="here.mp4")])
+
+    [video] = load(path, videos=None)
+
+    assert video.video_uri == str(tmp_path / "here.mp4")
+
+
+def test_a_box_that_goes_beyond_the_frame_is_cut_at_its_edge(load, tmp_path):
+    path = write_detections(tmp_path / "d.parquet", [row_of(replace(CAT, box_xyxy=(-5, 90, 30, 120)))])
+
+    [video] = load(path)
+
+    assert video.detections[0].box_xyxy == (0, 90, 30, 100)
 
 
 @pytest.mark.parametrize(
-    ("kind", "write"), [("parquet", as_parquet), ("coco", as_coco), ("yolo", as_yolo), ("mot", as_mot)]
-)
-def test_every_format_gives_the_same_boxes(tmp_path, kind, write):
-    found = read_detections(write(tmp_path), DetectionFormat(kind), facts_of)["a"]
-    assert [d.frame_index for d in found] == [0, 7]
-    for one, expected in zip(found, (CAT, DOG), strict=True):
-        assert one.box_xyxy == pytest.approx(expected.box_xyxy)
-        assert one.score == expected.score
-        assert one.label == (None if kind == "mot" else expected.label)
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
+    ("row", "column", "found"),
     [
-        pytest.param({"video_id": "b"}, "row 0, column video_id: found b", id="a video that is not there"),
-        pytest.param(
-            {"frame_index": 20}, "column frame_index: found 20; allowed: 0 to 19", id="past the end"
-        ),
-        pytest.param({"frame_index": -1}, "found frame_index is -1", id="a negative frame"),
-        pytest.param({"box_xyxy": [5, 5, 5, 9]}, "x0 < x1", id="no area"),
-        pytest.param({"box_xyxy": [250, 5, 260, 9]}, "inside the frame, 200x100", id="outside"),
-        pytest.param({"score": 1.5}, "score is 1.5, allowed: 0 to 1", id="a score above 1"),
+        pytest.param({"video_id": "b"}, "video_id", "b: ", id="a video that is not there"),
+        pytest.param({"video_id": ""}, "video_id", "nothing", id="no video"),
+        pytest.param({"frame_index": 20}, "frame_index", "20; allowed: 0 to 19", id="past the end"),
+        pytest.param({"frame_index": -1}, "frame_index", "-1; allowed: 0 or more", id="a negative frame"),
+        pytest.param({"box_xyxy": [5, 5, 5, 9]}, "box_xyxy", "x0 < x1", id="no area"),
+        pytest.param({"box_xyxy": [250, 5, 260, 9]}, "box_xyxy", "frame, 200x100", id="outside"),
+        pytest.param({"box_xyxy": [1, 2, float("nan"), 4]}, "box_xyxy", "finite", id="no number"),
+        pytest.param({"box_xyxy": None}, "box_xyxy", "None; allowed: .x0, y0", id="no box"),
+        pytest.param({"score": 1.5}, "score", "1.5; allowed: 0 to 1", id="a score above 1"),
+        pytest.param({"score": float("nan")}, "score", "nan", id="no score"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path, row, message):
-    good = {"video_id": "a", "frame_index": 0, "box_xyxy": [1, 2, 3, 4], "score": 0.5}
-    pq.write_table(pa.Table.from_pylist([good | row]), tmp_path / "boxes.parquet")
-    with pytest.raises(ManifestError, match=message):
-        read_detections(tmp_path / "boxes.parquet", DetectionFormat.parquet, facts_of)
+def test_a_wrong_row_is_named_with_file_row_column_and_value(row, column, found, load, tmp_path):
+    nullable = pa.schema([field.with_nullable(True) for field in DETECTIONS])
+    rows = [row_of(DOG), row_of(CAT) | row]
+    pq.write_table(pa.Table.from_pylist(rows, schema=nullable), tmp_path / "d.parquet")
+
+    with pytest.raises(ManifestError, match=rf"d\.parquet, row 1, column {column}: found .*({found})"):
+        load(tmp_path / "d.parquet")
 
 
-def test_a_box_that_goes_beyond_the_frame_is_cut_at_its_edge(tmp_path):
-    write_detections({"a": [Detection(0, (-5, 90, 30, 120), 0.5)]}, tmp_path / "boxes.parquet")
-    (found,) = read_detections(tmp_path / "boxes.parquet", DetectionFormat.parquet, facts_of)["a"]
-    assert found.box_xyxy == (0, 90, 30, 100)
+def faults_in(error) -> list[tuple[str, str]]:
+    """Return row and column of each fault, in order."""
+    return re.findall(r"row (\d+), column (\S+):", str(error.value))
+
+
+def test_all_faults_of_all_rows_are_named_at_once(load, tmp_path):
+    wrong = [
+        {"score": 2, "frame_index": 99, "box_xyxy": [300, 1, 400, 2]},
+        {"score": -1, "frame_index": -1, "box_xyxy": [9, 9, 1, 1]},
+        {"video_id": "b", "score": 7},
+        {"video_id": "", "box_xyxy": [1, 2, float("inf"), 4]},
+    ]
+    path = write_detections(tmp_path / "d.parquet", [row_of(CAT) | row for row in wrong])
+
+    with pytest.raises(ManifestError) as error:
+        load(path)
+
+    assert str(error.value).startswith("10 faults")
+    three = ("box_xyxy", "frame_index", "score")
+    assert sorted(faults_in(error)) == [
+        *(("0", column) for column in three),
+        *(("1", column) for column in three),
+        ("2", "score"),
+        ("2", "video_id"),
+        ("3", "box_xyxy"),
+        ("3", "video_id"),
+    ]
+
+
+def test_all_faults_of_a_result_in_coco_are_named_at_once(load, tmp_path):
+    given = as_coco_results(tmp_path)
+    nowhere = {"image_id": 99, "category_id": 9, "bbox": [1, 2], "score": 3}
+    outside = {"image_id": 30, "category_id": 9, "bbox": [300, 1, 9, 9], "score": 0.5}
+    (tmp_path / "results.json").write_text(json.dumps([nowhere, outside]))
+
+    with pytest.raises(ManifestError) as error:
+        load(**given)
+
+    of_nowhere = [("0", c) for c in ("bbox", "category_id", "image_id", "score")]
+    assert sorted(faults_in(error)) == [*of_nowhere, ("1", "box_xyxy"), ("1", "category_id")]
+
+
+def test_a_folder_of_motchallenge_says_where_its_frames_are(load, tmp_path):
+    sequence = as_mot_challenge(tmp_path)["uri"] + "/a"
+    frames = image_folder(f"{sequence}/img1", 20, (100, 200))
+    Path(sequence, "seqinfo.ini").write_text("[Sequence]\nname=a\nimDir=img1\nframeRate=30\n")
+
+    for uri in (sequence, tmp_path / "train"):
+        [video] = load(uri, "mot", videos=None)
+        assert (video.video_id, video.video_uri, len(video.detections)) == ("a", str(frames), 3)
+
+
+@pytest.mark.parametrize("about", ["imDir=img1", "[Sequence]\nname=a\n"])
+def test_a_sequence_that_does_not_say_where_its_frames_are_is_a_fault(about, load, tmp_path):
+    given = as_mot_challenge(tmp_path)
+    (tmp_path / "train" / "a" / "seqinfo.ini").write_text(about)
+
+    with pytest.raises(ManifestError, match=r"a/seqinfo\.ini, column imDir"):
+        load(**given)
+
+
+def test_one_video_is_in_one_place(load, clips, tmp_path):
+    uris = [str(clips / "a.mp4"), "other.mp4"]
+    path = write_detections(tmp_path / "d.parquet", [row_of(CAT, video_uri=uri) for uri in uris])
+
+    with pytest.raises(ManifestError, match="1 fault .*\n.*row 1, column video_uri: found .*other.mp4"):
+        load(path, videos=None)
+    [video] = load(path)  # a pattern tells better
+
+    assert (video.video_uri, len(video.detections)) == (uris[0], 2)
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "text"),
+    ("format", "name", "text", "fault"),
     [
-        ("mot", "a.txt", "1,2,three,4,5,6,7\n"),
-        ("yolo", "a/a_1.txt", "0 0.5 0.5\n"),
-        ("coco", "boxes.json", '{"images": []}'),
-        ("coco", "boxes.json", "no JSON"),
+        ("mot", "a.txt", "1,2,three,4,5,6,0.7\n", "row 0, column (line): found 1,2,three"),
+        ("mot", "a.txt", "\n1,-1,1,2,3\n", "row 1, column (line): found 1,-1,1,2,3"),
+        ("mot", "a.txt", "1.5,-1,1,2,3,4,0.5\n", "row 0, column (line)"),
+        ("mot", "a.txt", "0,-1,1,2,3,4,0.5\n", "column frame_index: found 0; allowed: 1 or more"),
+        ("mot", "a.txt", "21,-1,1,2,3,4,0.5\n", "column frame_index: found 21; allowed: 1 to 20"),
+        ("mot", "a.txt", "inf,-1,1,2,3,4,0.5\n", "row 0, column (line)"),
+        ("mot", "a.txt", "", "no lines of mot"),
+        ("yolo", "a/1.txt", "0 0.5 0.5\n", "row 0, column (line): found 0 0.5 0.5"),
+        ("yolo", "a/1.txt", "0.5 0.5 0.5 0.1 0.1\n", "row 0, column (line)"),
+        ("yolo", "a/1.txt", "0 0.5 0.5 0.1 0.1 0.9 7\n", "row 0, column (line)"),
+        ("yolo", "a/1.txt", "inf 0.5 0.5 0.1 0.1\n", "row 0, column (line)"),
+        ("yolo", "a/1.txt", "0 1.5 0.5 0.1 0.1\n", "inside the frame, 200x100"),
+        ("yolo", "a/last.txt", "0 0.5 0.5 0.1 0.1\n", "column (name): found last.txt"),
+        ("yolo", "7.txt", "0 0.5 0.5 0.1 0.1\n", "column (name): found 7.txt"),
     ],
 )
-def test_lines_that_can_t_be_read_are_faults(tmp_path, kind, name, text):
-    file = tmp_path / name
-    file.parent.mkdir(exist_ok=True)
+def test_lines_that_cannot_be_read_are_faults(format, name, text, fault, load, tmp_path):
+    file = tmp_path / "boxes" / name
+    file.parent.mkdir(parents=True)
     file.write_text(text)
-    with pytest.raises(ManifestError, match="1 faults"):
-        read_detections(file if kind == "coco" else tmp_path, DetectionFormat(kind), facts_of)
+
+    with pytest.raises(ManifestError) as error:
+        load(tmp_path / "boxes", format)
+
+    assert str(error.value).startswith("1 fault (")
+    assert fault in str(error.value)
 
 
-def test_columns_that_are_missing_and_files_that_are_not_there(tmp_path):
-    pq.write_table(pa.Table.from_pylist([{"video_id": "a"}]), tmp_path / "boxes.parquet")
-    with pytest.raises(ManifestError, match="column frame_index: found no such column"):
-        read_detections(tmp_path / "boxes.parquet", DetectionFormat.parquet, facts_of)
+def test_a_class_without_a_name_is_a_fault(load, tmp_path):
+    (tmp_path / "boxes" / "a").mkdir(parents=True)
+    (tmp_path / "boxes" / "classes.txt").write_text("cat\n")
+    (tmp_path / "boxes" / "a" / "0.txt").write_text("0 .5 .5 .1 .1\n1 .5 .5 .1 .1\n")
+
+    with pytest.raises(ManifestError, match=r"1 fault .*\n.*row 1, column class: found 1; allowed: below 1"):
+        load(tmp_path / "boxes", "yolo")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        pytest.param({"image_id": 99}, "row 0, column image_id: found 99", id="no such image"),
+        pytest.param({"image_id": [30]}, "row 0, column image_id: found None", id="a list in place of an id"),
+        pytest.param({"bbox": [1, 2, 3]}, "row 0, column bbox: found [1, 2, 3]", id="half a box"),
+        pytest.param({"bbox": [1, 2, -3, 4]}, "row 0, column box_xyxy", id="a negative width"),
+        pytest.param({"category_id": 9}, "row 0, column category_id: found 9", id="no such class"),
+        pytest.param({"score": "high"}, "row 0, column score: found high", id="no score"),
+    ],
+)
+def test_wrong_results_in_coco_are_faults(change, fault, load, tmp_path):
+    given = as_coco_results(tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text())
+    (tmp_path / "results.json").write_text(json.dumps([results[0] | change, *results[1:]]))
+
+    with pytest.raises(ManifestError) as error:
+        load(**given)
+
+    assert fault in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("no JSON", "found no JSON"),
+        ("[]", "column images: found none; allowed: a list of images in it, or in images=FILE"),
+        ('{"images": []}', "column annotations"),
+        (
+            '{"images": [{"id": 1, "file_name": "x.jpg"}], "annotations": [{"image_id": 1}]}',
+            "a place in a video",
+        ),
+    ],
+)
+def test_wrong_json_is_a_fault(text, fault, load, tmp_path):
+    (tmp_path / "d.json").write_text(text)
+
+    with pytest.raises(ManifestError) as error:
+        load(tmp_path / "d.json", "coco")
+
+    assert fault in str(error.value)
+
+
+def test_columns_and_files_that_are_not_there_are_named(load, tmp_path):
+    pq.write_table(pa.Table.from_pylist([{"video_id": "a", "confidence": 1}]), tmp_path / "d.parquet")
+
+    with pytest.raises(ManifestError) as error:
+        load(tmp_path / "d.parquet")
     with pytest.raises(InputMissing):
-        read_detections(tmp_path / "none", DetectionFormat.mot, facts_of)
+        load(tmp_path / "none.parquet")
+
+    assert "column frame_index: found no such column" in str(error.value)
+    assert "column confidence: found an unknown column" in str(error.value)
 
 
-def crossing(frames, gap=()):
-    """Return two objects that pass each other, the second unseen on some frames."""
-    for t in frames:
-        yield Detection(t, (10 + 4.0 * t, 10, 40 + 4.0 * t, 50), 0.9)
-        if t not in gap:
-            yield Detection(t, (160 - 4.0 * t, 55, 190 - 4.0 * t, 95), 0.8)
+def test_without_a_place_for_videos_each_row_says_so(load, tmp_path):
+    with pytest.raises(ManifestError, match="3 faults .*\n.*row 0, column video_uri: found nothing"):
+        load(**as_parquet(tmp_path), videos=None)
+    with pytest.raises(ValueError, match=r"videos=clips: expected \* in it"):
+        DetectionFiles(videos="clips")
 
 
-def test_boxes_are_joined_to_objects_by_where_they_go():
-    tracklets = tracklets_of(list(crossing(range(20), gap=(9, 10))), 25.0, ByteTrackConfig())
-    assert {i: len({d.box_xyxy[1] for d in its}) for i, its in tracklets.items()} == {1: 1, 2: 1}
-    assert [len(its) for its in tracklets.values()] == [18, 16]  # less the two that a birth takes
+def test_what_was_detected_in_videos_that_cannot_be_read_may_be_left_out(load, clips, tmp_path):
+    (tmp_path / "a.mp4").symlink_to(clips / "a.mp4")
+    cut_short(write_clip(tmp_path / "broken.mp4"), 0.2)
+    path = write_detections(tmp_path / "d.parquet", [row_of(CAT, "broken"), row_of(CAT)])
+    videos = f"{tmp_path}/*.mp4"
 
+    kept = load(path, videos=videos, check=ManifestConfig(UnreadableVideos.keep))
 
-def test_the_same_boxes_give_the_same_objects():
-    boxes = list(crossing(range(20)))
-    assert tracklets_of(boxes, 25.0, ByteTrackConfig()) == tracklets_of(boxes, 25.0, ByteTrackConfig())
-
-
-def test_what_moves_is_detected_and_the_rest_is_not():
-    detector = load_detector("motion", MotionConfig(warm_up_frames=2))
-    frames = [Frame(t, t / 25, image, image.shape[:2]) for t, image in enumerate(moving_shapes(30))]
-    last = [d for d in detect(frames, detector) if d.frame_index == 29]
-    middles = sorted((d.box_xyxy[0] + d.box_xyxy[2]) / 2 for d in last)
-    assert middles[0] == pytest.approx((DISC_BOX[0] + DISC_BOX[2]) / 2 + 29, abs=12)
-
-
-def make_detector():
-    return lambda image: (np.array([[1.0, 2.0, 30.0, 40.0]]), np.array([0.7]), ["thing"])
-
-
-def test_any_function_may_be_the_detector():
-    detector = load_detector(f"{__name__}:make_detector", MotionConfig())
-    (frame,) = [Frame(3, 0.1, np.zeros((50, 60, 3), np.uint8), (50, 60))]
-    assert list(detect([frame], detector)) == [Detection(3, (1, 2, 30, 40), 0.7, "thing")]
-    with pytest.raises(UsageError, match="detector=nowhere:none"):
-        load_detector("nowhere:none", MotionConfig())
+    assert [video.video_id for video in kept] == ["a"]
+    with pytest.raises(ManifestError, match="row 0, column video_id: found broken: .*broken.mp4"):
+        load(path, videos=videos)
