@@ -68,8 +68,9 @@ class _ProbeProcess:
     def ask(self, request: dict, limit_seconds: float) -> dict:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin and stdout
-        stdin.write(json.dumps(request).encode() + b"\n")
-        stdin.flush()
+        with suppress(BrokenPipeError):  # it has died: the answer that does not come says so
+            stdin.write(json.dumps(request).encode() + b"\n")
+            stdin.flush()
         with selectors.DefaultSelector() as selector:
             selector.register(stdout, selectors.EVENT_READ)
             if not selector.select(limit_seconds):

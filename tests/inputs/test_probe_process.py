@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -55,13 +56,15 @@ def test_a_decoder_that_holds_a_video_for_ever_is_ended(clip, idle):
     assert look_from_afar(clip, 0, limit_seconds=60) == probe(clip)
 
 
-def test_a_process_that_dies_of_a_video_takes_no_other_with_it(clip, idle, monkeypatch):
+@pytest.mark.parametrize("dead_seconds", [0, 1], ids=["while it is asked", "before"])
+def test_a_process_that_dies_of_a_video_takes_no_other_with_it(clip, idle, monkeypatch, dead_seconds):
     ask = probe_process._ProbeProcess.ask
 
     def die(process, request, limit_seconds):
         os.kill(process._process.pid, signal.SIGSTOP)  # it can't answer first
         os.kill(process._process.pid, signal.SIGSEGV)
         os.kill(process._process.pid, signal.SIGCONT)
+        time.sleep(dead_seconds)
         return ask(process, request, limit_seconds)
 
     with monkeypatch.context() as patch:
