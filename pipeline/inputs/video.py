@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def decode_video(
     Decoding always begins at the first frame, so that a frame is the same whatever
     `start_frame` is; those before it are not converted. Times are seconds since the first
     frame and strictly increase. All frames have the first one's size. `on_skipped` is called for each frame
-    that is not yielded.
+    that is decoded and not yielded. After the last one of `only` nothing is decoded.
 
     Raises:
         InputMissing: there is no such file.
@@ -45,7 +46,10 @@ def decode_video(
         opened(path) as container,
         closing(_frames(path, container, max_pixels)) as frames,
     ):
+        last = inf if only is None else max(only, default=-1)
         for index, to_frame in frames:
+            if index > last:
+                break
             if index >= start_frame and (only is None or index in only):
                 yield to_frame()
             else:

@@ -1,7 +1,7 @@
 """Embeddings by a network of the user's own, from the pixels of an object's best frames."""
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import cv2
 import numpy as np
@@ -33,23 +33,21 @@ def load_extractor(name: str) -> Extractor:
 
 def embed(
     name: str,
-    frames_from: Callable[[int], Iterator[Frame]],
+    frames_at: Callable[[Collection[int]], Iterator[Frame]],
     masks: Mapping[int, Mapping[int, Rle]],
 ) -> dict[int, Embedding]:
     """Return the embedding of each object, the mean over its frames of vectors of length 1.
 
     Args:
         name: The extractor's.
-        frames_from: Yields the video's frames from an index on.
+        frames_at: Yields the video's frames of some indices.
         masks: By frame index and object id.
     """
     extract, vectors = load_extractor(name), {}
-    for frame in frames_from(min(masks)) if masks else ():
-        for object_id, rle in masks.get(frame.index, {}).items():
+    for frame in frames_at(masks.keys()) if masks else ():
+        for object_id, rle in masks[frame.index].items():
             vector = _unit(np.asarray(extract(*crop(frame.image, rle)), np.float64), name)
             vectors.setdefault(object_id, {})[frame.index] = vector
-        if frame.index >= max(masks):
-            break
     return {
         object_id: Embedding(_unit(np.mean(list(found.values()), 0), name).astype(np.float32), list(found))
         for object_id, found in vectors.items()

@@ -1,7 +1,8 @@
 """`objects.parquet`: the part of each shard, written by its attempt, and the whole, of committed shards."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,13 @@ class Describer:
         own = {i: Embedding(look.embedding, look.frames) for i, look in looks.items() if look is not None}
         if self.config.extractor is None:
             return own
-        return embed(self.config.extractor, self._frames_from, _masks(table, own))
+        return embed(self.config.extractor, self._frames_at, _masks(table, own))
 
-    def _frames_from(self, index: int) -> Iterator[Frame]:
-        return open_frames(self.video, self.frames, index, self.on_frame)
+    def _frames_at(self, indices: Collection[int]) -> Iterator[Frame]:
+        with closing(open_frames(self.video, self.frames, min(indices), self.on_frame, indices)) as frames:
+            for frame in frames:
+                self.on_frame()
+                yield frame
 
 
 def _masks(table: Path, embeddings: Mapping[int, Embedding]) -> dict[int, dict[int, Rle]]:

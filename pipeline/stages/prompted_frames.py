@@ -13,16 +13,20 @@ from pipeline.errors import PromptInvalid
 from pipeline.records import Direction, Prompt
 
 
-def placed(times_seconds: Iterable[float], prompts: Sequence[Prompt]) -> tuple[list[Prompt], int]:
-    """Return prompts that all have a frame, and the number of the video's frames, 16 if there are more.
+def placed(
+    times_seconds: Iterable[float], prompts: Sequence[Prompt], video_uri: str | None = None
+) -> tuple[list[Prompt], int]:
+    """Return prompts with a frame for each time, and the number of the video's frames, 16 if there are more.
 
-    A time means the frame on show then: the last one that does not start later. Goes no further than the
-    last time, or 16 frames.
+    Those on other videos than this one stay as they are. A time means the frame on show then: the last one
+    that does not start later. Goes no further than the last time, or 16 frames.
 
     Args:
         times_seconds: When each frame of the video starts.
+        video_uri: The video's, where it is another one than the prompts are for.
     """
-    by_time = sorted((p.time_seconds, i) for i, p in enumerate(prompts) if p.time_seconds is not None)
+    own = [i for i, prompt in enumerate(prompts) if prompt.video_uri == video_uri]
+    by_time = sorted((time, i) for i in own if (time := prompts[i].time_seconds) is not None)
     found, count = list(prompts), 0
     for frame_index, end_seconds in enumerate(_ends(times_seconds)):
         count = frame_index + 1

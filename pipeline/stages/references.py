@@ -50,7 +50,7 @@ class References:
 
     def _computed(self, video: ShardVideo, prompts: Sequence[Prompt]) -> dict[Prompt, ConditioningFrame]:
         with closing(video.times()) as times:
-            with_frames, _ = placed(times, prompts)
+            with_frames, _ = placed(times, prompts, prompts[0].video_uri)
         waiting: dict[int, list[tuple[Prompt, Prompt]]] = defaultdict(list)
         for prompt, with_frame in zip(prompts, with_frames, strict=True):
             waiting[frame_of(with_frame)].append((prompt, with_frame))
@@ -58,9 +58,9 @@ class References:
         for frame in video.at(frozenset(waiting)):
             for prompt, with_frame in waiting.pop(frame.index):
                 found[prompt] = self._look_at(frame, with_frame)
-        for prompt, _ in (pair for pairs in waiting.values() for pair in pairs):
+        for prompt, with_frame in (pair for pairs in waiting.values() for pair in pairs):
             raise PromptInvalid(
-                f"object {prompt.object_id}: prompt on frame {prompt.frame_index} of "
+                f"object {prompt.object_id}: prompt on frame {with_frame.frame_index} of "
                 f"{shown(prompt.video_uri or '')}, but that video ends before; the first frame is 0"
             )
         return found

@@ -24,7 +24,13 @@ from pipeline.engine.state import VideoState
 from pipeline.errors import RunInUse, Stopped, WeightsError
 from pipeline.failpoints import reach
 from pipeline.inputs.weights import read_weights
-from pipeline.outputs.checkpoints import drop_checkpoints, kept_files, span_between, take_over_newest
+from pipeline.outputs.checkpoints import (
+    CheckpointConfig,
+    drop_checkpoints,
+    kept_files,
+    span_between,
+    take_over_newest,
+)
 from pipeline.outputs.mask_table import rows_of
 from pipeline.outputs.quality import QualityConfig
 from pipeline.outputs.quality_table import drift_flags
@@ -145,7 +151,7 @@ class SegmentStage:
     def _resume(self, shard: Shard, workspace: Workspace) -> Begun | None:
         found = take_over_newest(
             *(self.run.attempts(shard.id), workspace, self._state_fingerprint(shard)),
-            self.config.checkpoint.keep_every_frames,
+            self._checkpoint(shard).keep_every_frames,
         )
         if found is None:
             return None
@@ -211,7 +217,12 @@ class SegmentStage:
     def _span_log(
         self, shard: Shard, workspace: Workspace, spans: dict[str, str], state: VideoState
     ) -> SpanLog:
-        return SpanLog(workspace, self._state_fingerprint(shard), self.config.checkpoint, spans, state)
+        return SpanLog(workspace, self._state_fingerprint(shard), self._checkpoint(shard), spans, state)
+
+    def _checkpoint(self, shard: Shard) -> CheckpointConfig:
+        """Return what is stored of a shard: nothing takes over states of a way back, so none stays."""
+        config = self.config.checkpoint
+        return config if shard.direction is Direction.FORWARD else replace(config, keep_every_frames=None)
 
     def _state_fingerprint(self, shard: Shard) -> str:
         """Return what a checkpoint must have been made of: no model can go on from another's state."""
@@ -248,7 +259,7 @@ class SegmentStage:
             flags=(*self._flags(), *drift_flags(log.workspace.folder / TABLE, QualityConfig())),
             kept=(
                 objects.write_part(log.workspace),
-                *kept_files(log.workspace, self.config.checkpoint.keep_every_frames),
+                *kept_files(log.workspace, self._checkpoint(shard).keep_every_frames),
             ),
         )
         if attempt.epoch is not None and self.run.superseded(attempt.epoch):

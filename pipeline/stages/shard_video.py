@@ -57,4 +57,11 @@ class ShardVideo:
 
     def _backward(self, last: int) -> Generator[Frame, None, None]:
         config = self._config
-        return backward(self._forward, last, config.frames.backward_bytes, config.source.cache_dir)
+        return backward(self._set_aside, last, config.frames.backward_bytes, config.source.cache_dir)
+
+    def _set_aside(self, start: int) -> Generator[Frame, None, None]:
+        """Yield frames that wait on disk: a stretch of them takes longer than a worker may be silent."""
+        with closing(self._forward(start)) as frames:
+            for frame in frames:
+                self._on_frame()
+                yield frame

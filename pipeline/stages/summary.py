@@ -31,6 +31,7 @@ def _row(
     shards: Sequence[Shard], done: Mapping[str, Mapping], given_up: Mapping[str, Mapping]
 ) -> dict[str, Any]:
     finished = [done[shard.id] for shard in shards if shard.id in done]
+    found = {object_id for shard in shards if shard.id in done for object_id in shard.object_ids}
     failed = [given_up[shard.id] for shard in shards if shard.id in given_up and shard.id not in done]
     problem = failed[0]["problem"] if failed else {}
     return {
@@ -38,7 +39,7 @@ def _row(
         "video_uri": shown(shards[0].video_uri),
         "status": _status(len(shards), len(finished), len(failed)),
         "shards": len(shards),
-        "objects": sum(marker["objects"] for marker in finished),
+        "objects": len(found),
         "frames": _covered(marker.get("span", [0, marker["frames"]]) for marker in finished),
         "seconds": sum(record["seconds"] for record in [*finished, *failed]),
         "frames_per_second": _speed(finished),

@@ -10,7 +10,7 @@ from pipeline.errors import InputChanged, InputMissing, InputUnavailable
 from pipeline.inputs.source import SourceConfig, localized, source_identity
 from pipeline.records import Shard
 from pipeline.storage.uris import local_path, shown
-from pipeline.work.fingerprints import UNREADABLE, reference_key, source_text
+from pipeline.work.fingerprints import UNREADABLE, reference_keys, source_text
 
 
 def identified(shard: Shard, config: SourceConfig) -> Shard:
@@ -26,8 +26,8 @@ def identified(shard: Shard, config: SourceConfig) -> Shard:
 
 def _videos(shard: Shard) -> dict[str, str]:
     """Return the URIs of all videos that a shard was planned with, by the names of their identities."""
-    references = [prompt.video_uri for prompt in shard.references if prompt.video_uri]
-    uris = {"source": shard.video_uri, **{reference_key(uri): uri for uri in references}}
+    references = {key: uri for uri, key in reference_keys(shard.prompts).items()}
+    uris = {"source": shard.video_uri, **references}
     return {key: uri for key, uri in uris.items() if key in shard.fingerprint}
 
 
@@ -65,7 +65,7 @@ def reference_video(shard: Shard, uri: str, config: SourceConfig) -> Iterator[tu
     Raises:
         InputUnavailable: As for the shard's own video.
     """
-    planned = shard.fingerprint.get(reference_key(uri), UNREADABLE)
+    planned = shard.fingerprint.get(reference_keys(shard.prompts)[uri], UNREADABLE)
     with ExitStack() as stack:
         with _blaming_machine(planned):
             path = stack.enter_context(localized(uri, config))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -30,24 +30,32 @@ def fingerprint(
         weights_sha256: Of the weights file.
         references: Likewise of each other video that prompts are on, by URI.
     """
+    keys = reference_keys(prompts)
+    own = [prompt for prompt in prompts if not prompt.is_correction and prompt.video_uri is None]
     return {
-        "prompts": _digest(sorted(_text(prompt) for prompt in prompts if not prompt.is_correction)),
+        # Of key frames any order means the same; of an object's references the last one is the nearest.
+        "prompts": _digest(sorted(map(_text, own)) + [_text(p, keys) for p in _references(prompts)]),
         **_corrections([prompt for prompt in prompts if prompt.is_correction]),
         "source": _source(source),
-        **{reference_key(uri): _source(seen) for uri, seen in (references or {}).items()},
+        **{key: _source((references or {}).get(uri)) for uri, key in keys.items()},
         "weights": weights_sha256,
         "schema": MASKS_VERSION,
         **{f"config.{name}": str(value) for name, value in sorted(config.items())},
     }
 
 
-def reference_key(uri: str) -> str:
-    """Return the name of another video's identity; URIs may hold secrets, fingerprints are stored.
+def reference_keys(prompts: Iterable[Prompt]) -> dict[str, str]:
+    """Return by URI the name of each other video's identity.
 
-    >>> reference_key("b.mp4")
-    'reference.5d1bc6d1'
+    By number: URIs may hold secrets and signatures, which last for an hour; fingerprints are stored.
     """
-    return f"reference.{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
+    uris = dict.fromkeys(prompt.video_uri for prompt in _references(prompts) if prompt.video_uri)
+    return {uri: f"reference.{number}" for number, uri in enumerate(uris)}
+
+
+def _references(prompts: Iterable[Prompt]) -> list[Prompt]:
+    """Return prompts on other videos, by object, each object's in the order given."""
+    return sorted((p for p in prompts if p.video_uri is not None), key=lambda p: p.object_id)
 
 
 def _source(identity: Mapping[str, str | int] | None) -> str:
@@ -67,11 +75,13 @@ def _corrections(prompts: Sequence[Prompt]) -> dict[str, str]:
     return {CORRECTIONS: json.dumps(digests)} if digests else {}
 
 
-def _text(prompt: Prompt) -> str:
+def _text(prompt: Prompt, reference_keys: Mapping[str, str] | None = None) -> str:
     values = asdict(prompt)
     del values["is_correction"]
     if prompt.video_uri is None:
         del values["video_uri"]
+    else:
+        values["video_uri"] = (reference_keys or {})[prompt.video_uri]
     return repr(values)
 
 

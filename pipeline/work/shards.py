@@ -68,7 +68,7 @@ def in_directions(shard: Shard, directions: Sequence[Direction]) -> list[Shard]:
 
 def _in_direction(shard: Shard, direction: Direction, is_one_of_two: bool) -> Shard | None:
     backward = direction is Direction.BACKWARD
-    known_before = {p.object_id for p in shard.prompts if backward and _is_at_the_start(p)}
+    known_before = {p.object_id for p in shard.prompts if backward and is_one_of_two and _is_at_the_start(p)}
     prompts = [p for p in shard.prompts if p.object_id not in known_before]
     if is_one_of_two:
         prompts = [p for p in prompts if not p.is_correction or _mends_backward(p, prompts) == backward]
@@ -95,9 +95,9 @@ def _is_at_the_start(prompt: Prompt) -> bool:
 
 
 def _mends_backward(correction: Prompt, prompts: Iterable[Prompt]) -> bool:
-    """Say whether a correction lies before all key frames of its object."""
+    """Say whether a correction lies before all key frames of its object, those of other videos too."""
     keys = [p for p in prompts if p.object_id == correction.object_id and not p.is_correction]
-    return all(is_before(correction, key) for key in keys)
+    return all(key.video_uri is None and is_before(correction, key) for key in keys)
 
 
 def is_before(one: Prompt, other: Prompt) -> bool:

@@ -127,6 +127,13 @@ def test_starting_later_gives_the_same_frames(start_frame, tmp_path):
     assert all(np.array_equal(a.image, b.image) for a, b in zip(later, whole, strict=True))
 
 
+def test_after_the_last_frame_that_is_wanted_nothing_is_decoded(tmp_path):
+    path, skipped = write_clip(tmp_path / "a.mp4"), []
+    found = list(decode_video(path, only=[2, 5], on_skipped=lambda: skipped.append(None)))
+    assert [frame.index for frame in found] == [2, 5]
+    assert len(skipped) == 4
+
+
 def test_starting_past_the_end_gives_nothing(tmp_path):
     assert list(decode_video(write_clip(tmp_path / "a.mp4", frames=3), 3)) == []
 

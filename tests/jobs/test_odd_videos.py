@@ -29,7 +29,7 @@ def test_every_odd_video_is_segmented_whole_or_quarantined_with_its_class(shared
     code, output = run_job(
         "segment",
         *(f"manifest={manifest}", f"run={tmp_path / 'run'}", "precision=fp32"),
-        *("runner.workers=2", "model.image_size_px=128", "retry.max_failed_fraction=0.5"),
+        *("runner.workers=2", "model.image_size_px=64", "retry.max_failed_fraction=0.5"),
     )
     assert code == 0, output
     rows = {row["video_id"]: row for row in pq.read_table(tmp_path / "run" / "videos.parquet").to_pylist()}

@@ -115,7 +115,7 @@ def test_a_crop_is_the_tight_box_at_the_frames_size():
 def test_an_extractor_that_is_not_there_or_gives_no_vector_is_named(video, name):
     mask = encoded(np.ones((1, 96, 160), bool))[0]
     with pytest.raises(UsageError, match=f"identity.extractor={name}"):
-        embed(name, lambda start: open_frames(video, FramesConfig(), start), {0: {1: mask}})
+        embed(name, lambda indices: open_frames(video, FramesConfig(), only=indices), {0: {1: mask}})
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_both_directions_give_each_row_once(late, passed_back, tmp_path):
         assert row == alone[row["object_id"], row["frame_index"]]
     (video,) = write_videos(RunFolder.of(str(tmp_path)), shards).to_pylist()
     assert (video["frames"], video["shards"], video["status"]) == (FRAMES, 2, "done")
+    assert video["objects"] == 2
 
 
 @pytest.mark.parametrize("stop_at", [1, 10, 17, 31])

@@ -9,7 +9,7 @@ from pipeline.errors import InputChanged, PromptInvalid
 from pipeline.inputs.source import SourceConfig, source_identity
 from pipeline.records import Prompt, Shard
 from pipeline.stages.references import References, before_the_video
-from pipeline.work.fingerprints import UNREADABLE, reference_key, source_text
+from pipeline.work.fingerprints import UNREADABLE, source_text
 from tests.clips import DISC_BOX, moving_shapes, write_video
 from tests.engine.scenes import scene
 from tests.stages.segmenting import FRAMES, Cut, segment
@@ -33,6 +33,9 @@ def referring(shard, elsewhere):
     by_time = replace(seen_on(9, elsewhere), frame_index=None, time_seconds=9.5 / 25)
     prompts = (seen_on(3, elsewhere), by_time)
     return Shard("here", "here", shard.video_uri, prompts, FRAMES, {"prompts": "x"})
+
+
+REFERENCE = "reference.0"  # its name in fingerprints
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,7 @@ def test_a_reference_past_the_end_of_its_video_is_refused(referring, elsewhere, 
 
 
 def test_a_reference_that_is_another_video_than_planned_is_refused(referring, elsewhere, tmp_path):
-    planned = {"prompts": "x", reference_key(elsewhere): json.dumps({"size_bytes": 1, "mark": ""})}
+    planned = {"prompts": "x", REFERENCE: json.dumps({"size_bytes": 1, "mark": ""})}
     with pytest.raises(InputChanged, match="later"):
         segment(replace(referring, fingerprint=planned), tmp_path)
 
@@ -83,11 +86,11 @@ def test_a_reference_that_is_another_video_than_planned_is_refused(referring, el
 def test_one_that_the_driver_could_not_read_is_committed_under_what_the_worker_saw(
     referring, elsewhere, tmp_path
 ):
-    unseen = {"prompts": "x", "source": UNREADABLE, reference_key(elsewhere): UNREADABLE}
+    unseen = {"prompts": "x", "source": UNREADABLE, REFERENCE: UNREADABLE}
     segment(replace(referring, fingerprint=unseen), tmp_path)
     committed = json.loads((tmp_path / "_commit" / "here.json").read_text())["fingerprint"]
     seen = source_text(source_identity(elsewhere, SourceConfig()))
-    assert committed[reference_key(elsewhere)] == seen
+    assert committed[REFERENCE] == seen
 
 
 class CountedVideo:
@@ -114,6 +117,18 @@ def test_what_several_videos_share_is_computed_once():
     assert (video.read, looked_at) == (1, [3, 5])
     references.of_video("size 2", video, prompts)
     assert (video.read, looked_at) == (2, [3, 5, 3, 5])
+
+
+def test_a_time_is_one_of_the_other_video(shard, tmp_path):
+    """The two have other frame rates, so its frame on the video itself would be another one."""
+    slow = str(write_video(tmp_path / "slow.mp4", list(moving_shapes(12)), frames_per_second=5))
+    by_frame = seen_on(8, slow)
+    by_time = replace(by_frame, frame_index=None, time_seconds=8.5 / 5)
+    tables = [
+        segment(replace(shard, prompts=(prompt,), fingerprint={}), tmp_path / str(n))[1]
+        for n, prompt in enumerate([by_frame, by_time])
+    ]
+    assert tables[0].equals(tables[1])
 
 
 def test_each_object_has_its_last_reference_just_before_the_video():

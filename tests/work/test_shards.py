@@ -120,6 +120,12 @@ def fixed(frame_index, object_id=1):
         pytest.param([on(5), fixed(8)], [on(5), fixed(8)], [on(5)], id="mended on the way forward"),
         pytest.param([on(5), on(9), fixed(7)], [on(5), on(9), fixed(7)], [on(5), on(9)], id="between"),
         pytest.param([on(5, video_uri="b")], [on(5, video_uri="b")], None, id="known before the video"),
+        pytest.param(
+            [on(5, video_uri="b"), fixed(3)],
+            [on(5, video_uri="b"), fixed(3)],
+            None,
+            id="mended forward, whatever frame of another video is known",
+        ),
     ],
 )
 def test_each_pass_gets_the_prompts_that_decide_it(prompts, forward, backward):
@@ -127,6 +133,12 @@ def test_each_pass_gets_the_prompts_that_decide_it(prompts, forward, backward):
     passes = {shard.direction: list(shard.prompts) for shard in in_directions(shard, list(Direction))}
     assert passes.get(Direction.FORWARD) == forward
     assert passes.get(Direction.BACKWARD) == backward
+
+
+def test_going_back_alone_an_object_prompted_on_the_first_frame_keeps_that_frame():
+    (shard,) = make_shards("cam", "cam.mp4", [on(0), on(30, 2)], 100, None)
+    (back,) = in_directions(shard, [Direction.BACKWARD])
+    assert back.object_ids == (1, 2)
 
 
 def test_the_way_back_is_as_long_as_it_is():
