@@ -31,12 +31,12 @@ def a_few(action, count):
 
 
 CASES = [
-    *a_few("KILL", 12),
-    *a_few("TERM", 4),
-    *a_few("SEGV", 2),
-    *a_few("disk", 4),
-    *a_few("memory", 2),
-    *a_few("gpu", 2),
+    *a_few("KILL", 6),
+    *a_few("TERM", 2),
+    *a_few("SEGV", 1),
+    *a_few("disk", 2),
+    *a_few("memory", 1),
+    *a_few("gpu", 1),
 ]
 
 
