@@ -1,4 +1,4 @@
-"""The real part of a clip: consecutive frames or a still, and at times an object or region in it with its masks."""
+"""The real part of a clip: consecutive frames or a still, at times with the masks of an object in them."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ def backdrop(bank: Bank, rng: np.random.Generator, cameras: np.ndarray, side_px:
     if track is not None:
         frames, first, length = bank.sources[track.source].frames, track.first_frame, len(track)
     else:
-        frames, first = bank.sources[rng.integers(len(bank.sources))].frames, 0
+        frames, first = bank.sources[int(rng.integers(len(bank.sources)))].frames, 0
         length = len(frames)
     stride = 0 if track is None and draw > TRACKED + MOVING else rng.choice(STRIDES)
     offsets = there_and_back(int(rng.integers(length)), int(stride) * rng.choice([-1, 1]), count, length)
@@ -35,8 +35,10 @@ def backdrop(bank: Bank, rng: np.random.Generator, cameras: np.ndarray, side_px:
     images = np.stack([_warped(frames[first + offset], into[t], side_px) for t, offset in enumerate(offsets)])
     if track is None:
         return Backdrop(images, None, None)
-    masks = [_warped(track.mask(offset) * 255, into[t], side_px, border=cv2.BORDER_CONSTANT) > 127
-             for t, offset in enumerate(offsets)]  # fmt: skip
+    masks = [
+        _warped(track.mask(offset) * 255, into[t], side_px, cv2.BORDER_CONSTANT) > 127
+        for t, offset in enumerate(offsets)
+    ]
     return Backdrop(images, np.stack(masks), track)
 
 
@@ -49,12 +51,12 @@ def there_and_back(start: int, stride: int, count: int, length: int) -> list[int
     if length == 1:
         return [0] * count
     period = 2 * (length - 1)
-    return [min(place % period, period - place % period) for place in range(start, start + count * stride, stride)] \
-        if stride else [start] * count  # fmt: skip
+    places = [(start + stride * number) % period for number in range(count)]
+    return [min(place, period - place) for place in places]
 
 
 def _window(rng: np.random.Generator, size_hw: tuple[int, int], side_px: int) -> np.ndarray:
-    """Return the matrix from pixels of a frame to those of the clip: a part of it, squeezed into the square."""
+    """Return the matrix from a frame's pixels to the clip's: a part of it, squeezed into the square."""
     height, width = size_hw
     share = rng.uniform(0.55, 1.0)
     scale = side_px / (np.array([width, height]) * share)

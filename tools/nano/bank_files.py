@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class Bank:
         """Return a random track, an object's in OBJECT_SHARE of all draws; the bank must have tracks."""
         wanted = rng.random() < OBJECT_SHARE
         fitting = [track for track in self.tracks if track.is_object == wanted] or self.tracks
-        return fitting[rng.integers(len(fitting))]
+        return fitting[int(rng.integers(len(fitting)))]
 
     def part(self, held_out: bool) -> "Bank":
         """Return what may be trained on, or what is held out; the two share no picture and no shape."""
@@ -96,7 +97,8 @@ def write_bank(
         np.save(folder / "frames" / f"{index}.npy", source.frames)
         described.append({"name": source.name, "held_out": source.held_out})
     np.save(folder / "silhouettes.npy", silhouettes)
-    np.savez_compressed(folder / "tracks.npz", **{str(n): track.packed for n, track in enumerate(tracks)})
+    packed: dict[str, Any] = {str(n): track.packed for n, track in enumerate(tracks)}
+    np.savez_compressed(folder / "tracks.npz", **packed)
     about = [
         {name: getattr(track, name) for name in ("source", "first_frame", "size_hw", "is_object")}
         for track in tracks

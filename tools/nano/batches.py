@@ -1,4 +1,4 @@
-"""Batches of clips: each is a function of the seed, the step and its place in the step, whoever makes it and when."""
+"""Batches of clips: each is a function of seed, step and place in the step, whoever makes it and when."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -66,7 +66,7 @@ class Batches(Dataset):
 
 
 def made(batches: Batches, orders: Iterable[Order], workers: int, ahead: int = 4) -> Iterator[Batch]:
-    """Yield the batch of each order, made by `workers` processes ahead of time, or here and now if there are none."""
+    """Yield the batch of each order, made ahead of time by `workers` processes, or here and now without."""
     if workers == 0:
         yield from (batches[order] for order in orders)
         return
@@ -76,7 +76,7 @@ def made(batches: Batches, orders: Iterable[Order], workers: int, ahead: int = 4
         batch_size=None,
         num_workers=workers,
         prefetch_factor=ahead,
-        collate_fn=_to_tensors,
+        collate_fn=_to_tensors,  # pyright: ignore[reportArgumentType]  # without batch_size it takes one item
     )
     yield from (_to_arrays(batch) for batch in loader)
 

@@ -1,8 +1,8 @@
 """The losses of one frame, as in SAM 2's training, and what a log wants to know of it.
 
-Focal and dice on the mask tokens: on the one for clear prompts, and on the best of the three for unclear ones, with a
-share for the other two, so that a wrong choice among them costs little. L1 on all estimated IoUs, cross-entropy on the
-object score. Where an object is not visible its score alone is supervised.
+Focal and dice on the mask tokens: on the one for clear prompts, and on the best of the three for unclear
+ones, with a share for all three, so that a wrong choice among them costs little. L1 on all estimated IoUs,
+cross-entropy on the object score. Where an object is not visible its score alone is supervised.
 """
 
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ def frame_loss(decoded: Decoded, masks: torch.Tensor, one_click: bool, balance: 
         decoded: Of the frame.
         masks: (object, height, width) float, 0 or 1: visible parts.
         one_click: It is the frame of a single click.
-        balance: Weight of cross-entropy in which object and ground weigh the same. Without it, clicks and boxes stay at
-            empty masks for long.
+        balance: Weight of cross-entropy in which object and ground weigh the same. Without it, clicks and
+            boxes stay at empty masks for long.
     """
     visible = masks.flatten(1).any(1)
     scores = decoded.scores[:, 0].float()
@@ -64,7 +64,7 @@ def frame_loss(decoded: Decoded, masks: torch.Tensor, one_click: bool, balance: 
 
 
 def mask_losses(logits: torch.Tensor, truth: torch.Tensor, balance: float) -> torch.Tensor:
-    """Return focal and dice loss of each mask: (object, mask). Truth is the share of a pixel that is object."""
+    """Return focal and dice loss of each mask, (object, mask). Truth is how much of a pixel is object."""
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     share = logits.sigmoid()
     right = share * truth + (1 - share) * (1 - truth)

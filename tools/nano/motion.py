@@ -88,7 +88,8 @@ def leave(path: Path, rng: np.random.Generator) -> Path:
         gone = np.maximum(gone, 0.5 * np.convolve(gone, [1, 0, 1], "same"))
         gone[0] = 0
     angle = rng.uniform(0, 2 * np.pi)
-    out = (1.05 + path.size[:, None] / 2) * np.array([np.cos(angle), np.sin(angle)])
+    way = np.array([np.cos(angle), np.sin(angle)])
+    out = (1.05 + path.size[:, None] / 2) * way / np.abs(way).max()  # past an edge, not just past a circle
     return _replaced(path, centre=path.centre + gone[:, None] * 1.2 * out)
 
 

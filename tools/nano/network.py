@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.utils import instantiate
@@ -20,7 +21,12 @@ STRIDE_PX = 16  # of the features that memories are made of
 def new_network(seed: int) -> SAM2Base:
     """Return an untrained network whose first weights suit a short training."""
     torch.manual_seed(seed)
-    network = build_model("nano", None)
+    network = for_training(build_model("nano", None))
+    _suit_short_training(network)
+    return network
+
+
+def _suit_short_training(network: Any) -> None:  # Any: torch types no submodule of a module
     for layer in network.memory_encoder.fuser.layers:
         nn.init.constant_(layer.gamma, 0.1)
     nn.init.trunc_normal_(network.image_encoder.trunk.pos_embed, std=0.02)
@@ -29,11 +35,10 @@ def new_network(seed: int) -> SAM2Base:
     for layer in network.sam_mask_decoder.transformer.layers:
         _tie(layer.cross_attn_token_to_image)
         _tie(layer.cross_attn_image_to_token)
-    return for_training(network)
 
 
-def _tie(attention: nn.Module) -> None:
-    """Start with equal queries and keys: points and pixels share one code of place, so a click attends to its own."""
+def _tie(attention: Any) -> None:
+    """Start with equal queries and keys: points and pixels share one code of place; a click finds its own."""
     nn.init.xavier_uniform_(attention.q_proj.weight, gain=1.5)
     nn.init.zeros_(attention.q_proj.bias)
     attention.k_proj.load_state_dict(attention.q_proj.state_dict())
@@ -59,7 +64,7 @@ def set_image_size(network: SAM2Base, side_px: int) -> None:
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Return weights in fp32: of `.safetensors`, of `{"model": tensors}`, or the averaged ones of a training state."""
+    """Return weights in fp32: `.safetensors`, `{"model": tensors}`, or a training state's averaged ones."""
     if path.suffix != ".safetensors":
         content = torch.load(path, map_location="cpu", weights_only=True)
         weights = content.get("average") or content["model"]

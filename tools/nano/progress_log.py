@@ -29,7 +29,7 @@ class ProgressLog:
         self.counts[name] += values.numel()
 
     def add_terms(self, terms: Sequence[Term], kind: Kind) -> None:
-        """Take in the J of each kind of prompt on the first frame, of later frames, and what is said of absence."""
+        """Take in the J of each kind of prompt, that of later frames, and what is said of absence."""
         for term in terms:
             loss = term.loss
             name = "corrected" if term.corrected else "tracked" if term.frame else kind.value

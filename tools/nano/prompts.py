@@ -1,4 +1,4 @@
-"""Prompts drawn from true masks, as people might give them. Coordinates are pixels of the square, x before y."""
+"""Prompts drawn from true masks, as people might give them. Places are pixels of the square, x before y."""
 
 from enum import Enum
 
@@ -61,7 +61,7 @@ def box(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def correction(
     found: np.ndarray, true: np.ndarray, rng: np.random.Generator
 ) -> tuple[tuple[float, float], int]:
-    """Return a click where the mask is wrong, and its label: on the object where more is missing than too much.
+    """Return a click where the mask is wrong, and its label: positive where more is missing than too much.
 
     Without a fault, it is on the object or, where that is absent, anywhere else.
     """

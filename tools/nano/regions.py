@@ -1,4 +1,4 @@
-"""Regions of a picture that look alike inside: graph-based segmentation after Felzenszwalb and Huttenlocher (2004)."""
+"""Regions of a picture that look alike inside, by the graph of Felzenszwalb and Huttenlocher (2004)."""
 
 import cv2
 import numpy as np

@@ -90,7 +90,7 @@ def _seen(
 
 
 def _way_px(actor: Actor, frame: int, cameras: np.ndarray, into: np.ndarray, side: int) -> np.ndarray:
-    """Return how far the actor's middle comes from the frame before to this one, or to the next on the first."""
+    """Return how far the actor's middle came since the frame before; on the first, how far it will."""
     other = frame - 1 if frame else min(1, len(cameras) - 1)
     before = cameras[other] @ actor.path.affine(other, PATCH_PX, side)
     middle = np.array([PATCH_PX / 2, PATCH_PX / 2, 1])

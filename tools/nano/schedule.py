@@ -77,7 +77,7 @@ CURRICULA = {
 
 @dataclass(frozen=True)
 class Plan:
-    """When a training ends, counted from its first step, over all its sittings: by steps, or by seconds spent."""
+    """When a training ends, over all its sittings: by steps, or by seconds spent."""
 
     steps: int | None = None
     seconds: float | None = None

@@ -134,7 +134,7 @@ def _parts(bank: Bank, rng: np.random.Generator) -> np.ndarray:
 
 
 def cut_out(bank: Bank, rng: np.random.Generator, track: Track | None = None) -> Look | None:
-    """Return an object or a region of a real frame with its own pixels, of any track by default; None if unfit."""
+    """Return an object or region of a real frame with its own pixels; None if it is unfit."""
     track = track or bank.draw_track(rng)
     offset = int(rng.integers(len(track)))
     mask = track.mask(offset)

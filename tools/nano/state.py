@@ -1,7 +1,7 @@
 """The state of a training: all that going on needs, in one file that is complete or absent.
 
-Whatever is drawn at random is a function of seed and step (`tools.nano.batches`), so these two are the state of all
-random generators.
+Whatever is drawn at random is a function of seed and step (`tools.nano.batches`), so these two are the state
+of all random generators.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ import torch
 from sam2.modeling.sam2_base import SAM2Base
 
 from pipeline.storage.files import complete_or_absent
-from tools.nano.network import new_network, network_of
+from tools.nano.network import network_of, new_network
 
 AVERAGE_DECAY = 0.999
 BETAS, WEIGHT_DECAY = (0.9, 0.98), 0.03

@@ -1,7 +1,7 @@
 """Clips with true masks: real frames, made objects before them, and what happens to objects in real videos.
 
-They move fast or slowly, deform, turn, are hidden and come back, leave and come back, look like each other, are small;
-the camera moves, light changes, and some clips are cut to another scene for a while.
+They move fast or slowly, deform, turn, are hidden and come back, leave and come back, look like each other,
+are small; the camera moves, light changes, and some clips are cut to another scene for a while.
 """
 
 from collections.abc import Sequence
@@ -89,9 +89,9 @@ def _shutter(rng: np.random.Generator) -> float:
 
 
 def _look(bank: Bank, rng: np.random.Generator, others: Sequence[Look], ground: Backdrop) -> Look:
-    """Return a new look, or in a third of the cases one like another object of the clip, the real one included."""
+    """Return a new look, or often one like another object of the clip, the real one included."""
     if others and rng.random() < 0.3:
-        return like(others[rng.integers(len(others))], bank, rng)
+        return like(others[int(rng.integers(len(others)))], bank, rng)
     if ground.track is not None and rng.random() < 0.2:
         return cut_out(bank, rng, ground.track) or new_look(bank, rng)
     return new_look(bank, rng)

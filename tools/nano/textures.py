@@ -21,7 +21,7 @@ def texture(bank: Bank, rng: np.random.Generator) -> np.ndarray:
 
 
 def _crop(bank: Bank, rng: np.random.Generator) -> np.ndarray:
-    frames = bank.sources[rng.integers(len(bank.sources))].frames
+    frames = bank.sources[int(rng.integers(len(bank.sources)))].frames
     image = frames[rng.integers(len(frames))]
     height, width = image.shape[:2]
     share = rng.uniform(0.15, 0.7)

@@ -1,4 +1,4 @@
-"""The network on one frame after another, with its memory, as the predictor runs it; gradients pass through both."""
+"""The network on frame after frame, with its memory, as the predictor runs it, but with gradients."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,19 +51,25 @@ class Tracker:
     def step(
         self, frame: int, points: Points | None, masks: torch.Tensor | None, fed_back: torch.Tensor | None
     ):
-        """Return the network's output on a frame, all of its decoder's masks, and a memory to be completed."""
+        """Return the network's output, all of its decoder's masks, and a memory to be completed."""
         self.decoded.clear()
         memory, output, _, _ = self.network._track_step(
-            frame_idx=frame, is_init_cond_frame=frame == 0, point_inputs=points, mask_inputs=masks,
-            output_dict=self.memory, num_frames=UNBOUNDED, track_in_reverse=False, prev_sam_mask_logits=fed_back,
+            frame_idx=frame,
+            is_init_cond_frame=frame == 0,
+            point_inputs=points,
+            mask_inputs=masks,
+            output_dict=self.memory,
+            num_frames=UNBOUNDED,
+            track_in_reverse=False,
+            prev_sam_mask_logits=fed_back,
             **self.features.at(frame),
-        )  # fmt: skip
+        )
         return output, self.decoded[-1], memory
 
     def remember(
         self, frame: int, step, points: Points | None, told: torch.Tensor, masks: torch.Tensor
     ) -> None:
-        """Store the memory of what `step` returned; objects that are `told`, (object, 1) bool, remember `masks`."""
+        """Store the memory of a step; objects that are `told`, (object, 1) bool, remember `masks`."""
         (_, _, _, _, logits, pointer, score), _, memory = step
         seen = self.features.at(frame)
         visible = masks.flatten(1).any(1, keepdim=True)
@@ -85,7 +91,7 @@ def listening(network: SAM2Base) -> Iterator[list[Decoded]]:
 
     def predict_and_tell(*arguments, **named):
         output = predict(*arguments, **named)
-        heard.append(Decoded(output[0], output[1], output[3]))
+        heard.append(Decoded(output[0], output[1], output[3]))  # pyright: ignore[reportGeneralTypeIssues]
         return output
 
     decoder.predict_masks = predict_and_tell

@@ -63,7 +63,7 @@ def carry(
 
 
 def follow_object(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
-    """Return an object's mask on the next frame: flow, then GrabCut near its edge; None where they disagree."""
+    """Return the mask on the next frame, by flow, then by GrabCut near its edge; None where they disagree."""
     flow = _flow(after, before)
     warped = _pull(mask * 255, flow) > 127
     if warped.sum() < SMALLEST_PX or _colour_error(before, after, flow, warped) > LARGEST_COLOUR_ERROR:
@@ -87,10 +87,11 @@ def follow_region(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> np
 
 
 def _flow(to: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """Return where each pixel of `to` lies in `source`, as an offset: (height, width, 2) float32, x before y."""
-    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (to, source)]
-    # The types that OpenCV ships say that the third argument is required and an array.
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)  # pyright: ignore
+    """Return where each pixel of `to` lies in `source`, as an offset x, y: (height, width, 2) float32."""
+    new, old = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (to, source))
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(
+        new, old, np.empty(0, np.float32)
+    )
 
 
 def _pull(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -102,12 +103,12 @@ def _colour_error(before: np.ndarray, after: np.ndarray, flow: np.ndarray, mask:
     return float(np.abs(_pull(before, flow)[mask].astype(int) - after[mask]).mean())
 
 
-def _grab_cut(image: np.ndarray, labels: np.ndarray, rectangle, rounds: int) -> np.ndarray:
+def _grab_cut(image: np.ndarray, labels: np.ndarray, rectangle: tuple[int, ...], rounds: int) -> np.ndarray:
     cv2.setRNGSeed(0)  # GrabCut starts from a random clustering
-    mode = cv2.GC_INIT_WITH_MASK if rectangle is None else cv2.GC_INIT_WITH_RECT
+    mode = cv2.GC_INIT_WITH_RECT if rectangle else cv2.GC_INIT_WITH_MASK
     models = np.zeros((1, 65)), np.zeros((1, 65))
     bgr = np.ascontiguousarray(image[..., ::-1])
-    labels, _, _ = cv2.grabCut(bgr, labels, rectangle, *models, rounds, mode)
+    labels = cv2.grabCut(bgr, labels, rectangle or (0, 0, 1, 1), *models, rounds, mode)[0]
     return (labels & 1).astype(np.uint8)  # GC_FGD is 1, GC_PR_FGD is 3
 
 
@@ -123,7 +124,7 @@ def _refine(image: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
     if not np.isin((cv2.GC_BGD, cv2.GC_FGD), labels[window]).all():
         return None
     refined = np.zeros_like(mask)
-    refined[window] = _grab_cut(image[window], labels[window].copy(), None, rounds=2)
+    refined[window] = _grab_cut(image[window], labels[window].copy(), (), rounds=2)
     return _smooth(refined)
 
 

@@ -1,7 +1,7 @@
 """Train nano: python -m tools.nano.train --bank BANK --state STATE --until 20000|90m|2h [--init WEIGHTS] ...
 
-Where STATE exists, training goes on from it, whatever else is said of a beginning. Ctrl-C and SIGTERM end the step under
-way, store the state and end. STATE's weights are used by --init, evaluate and export.
+Where STATE exists, training goes on from it, whatever else is said of a beginning. Ctrl-C and SIGTERM end the
+step under way, store the state and end. --init, evaluate and export take its averaged weights.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Trainer:
         self.log = ProgressLog(settings.state.with_suffix(".log"), settings.log_seconds)
 
     def run(self, stopped: Callable[[], bool] = lambda: False) -> TrainingState:
-        """Train until the plan is fulfilled or `stopped` says so; store the state now and then, and at the end."""
+        """Train until the plan is fulfilled or `stopped`; store the state now and then, and at the end."""
         settings, state = self.settings, self.state
         batches = made(
             Batches(read_bank(settings.bank).part(held_out=False), state.seed),

@@ -43,7 +43,7 @@ class Term:
 
 
 def clip_terms(network: SAM2Base, batch: Batch, device: str, teaching: Teaching) -> list[Term]:
-    """Return a term for each time that the decoder runs on a batch, the network being in training on `device`."""
+    """Return a term for each run of the decoder on a batch, the network being in training on `device`."""
     rng = np.random.default_rng(batch.seed)
     masks = torch.from_numpy(batch.masks).to(device)
     count = masks.shape[1]
