@@ -15,6 +15,7 @@ from tools.nano.synth import Wish, make_clip
 
 KIND_SHARES = {Kind.mask: 0.34, Kind.box: 0.32, Kind.click: 0.34}
 STILL_KINDS = (Kind.box, Kind.click)
+EVENTFUL = 1.5  # absence is rare enough for a network to ignore it
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Batches(Dataset):
         kind = kinds[rng.choice(len(kinds), p=list(KIND_SHARES.values()))]
         if still:
             kind = STILL_KINDS[rng.integers(len(STILL_KINDS))]
-        wish = Wish(shape.frames, order.stage.side_px, shape.objects)
+        wish = Wish(shape.frames, order.stage.side_px, shape.objects, EVENTFUL)
         clips = [make_clip(self.bank, np.random.default_rng((*seed, n)), wish) for n in range(shape.clips)]
         return Batch(
             np.stack([clip.frames for clip in clips]),
