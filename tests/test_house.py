@@ -13,10 +13,10 @@ from tests.conftest import REPOSITORY
 
 LONGEST_FUNCTION_LINES = 40
 LONGEST_FILE_LINES = 300
-FOLDERS = ("pipeline", "jobs", "conf", "tests", "infra", "benchmarks", "docs", ".ci")
+FOLDERS = ("pipeline", "jobs", "conf", "tests", "infra", "benchmarks", "docs", "tools", ".ci")
 SOURCES = sorted(
     path.relative_to(REPOSITORY).as_posix()
-    for folder in ("pipeline", "jobs", "tests", "benchmarks")
+    for folder in ("pipeline", "jobs", "tests", "benchmarks", "tools")
     for path in (REPOSITORY / folder).rglob("*.py")
 )
 MACHINE_PATH = re.compile(r"(?<![\w.])/(work|root|farm|Users)/")
@@ -33,7 +33,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess:
 def copied_house(tmp_path_factory) -> Path:
     copy = tmp_path_factory.mktemp("house")
     shutil.copy(REPOSITORY / "pyproject.toml", copy)
-    for package in ("pipeline", "jobs"):
+    for package in ("pipeline", "jobs", "tools"):
         shutil.copytree(REPOSITORY / package, copy / package, ignore=shutil.ignore_patterns("bundled"))
     return copy
 
@@ -50,6 +50,7 @@ def test_every_import_obeys_the_rule():
         pytest.param("pipeline/work", "import pipeline.stages", HOUSE, id="upward"),
         pytest.param("pipeline/inputs", "import pipeline.outputs", HOUSE, id="sideways"),
         pytest.param("pipeline/engine", "import jobs", HOUSE, id="up to the jobs"),
+        pytest.param("jobs", "import tools.nano.train", HOUSE, id="tools in a job"),
         pytest.param("pipeline/stages", "import ray", "Ray only in runners/ray", id="ray in a stage"),
         pytest.param("jobs", "from ray import init", "Ray only in runners/ray", id="ray in a job"),
         pytest.param("pipeline/work", "import torch", "Work knows no video and no tensor", id="tensor"),

@@ -1,0 +1,1 @@
+"""Training of the embedded `nano` model: bank -> synth -> train -> evaluate -> export (docs/nano.md)."""
