@@ -18,6 +18,8 @@ from benchmarks.truth import job, our_scores
 
 TIERS = {
     "exact: fp32": ("precision=fp32",),
+    "fp32, motion memory": ("precision=fp32", "tracking.memory=motion"),
+    "fp32, distractor memory": ("precision=fp32", "tracking.memory=distractor"),
     "bf16": ("precision=bf16",),
     "bf16, 4 memory frames": ("precision=bf16", "engine.memory_frames=4"),
     "bf16, 2 memory frames": ("precision=bf16", "engine.memory_frames=2"),
