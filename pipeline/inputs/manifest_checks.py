@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.inputs.manifest_table import Fault, Row
@@ -51,6 +51,20 @@ def _other_video(row: Row, video_uri: str, resolve: Callable[[str], str]) -> str
     """Return the other video that a row's prompt is on, if there is one."""
     named = row.values["prompt_video_uri"]
     return None if named is None or resolve(named) == video_uri else resolve(named)
+
+
+def with_labels(rows: list[PromptRow]) -> list[PromptRow]:
+    """Return the rows; those without a label have the first one that their object has elsewhere."""
+    known: dict[Any, str | None] = {}
+    for row in rows:
+        if row.draft.label is not None:
+            known.setdefault((row.video_id, row.draft.object_id), row.draft.label)
+    return [
+        row
+        if row.draft.label is not None
+        else replace(row, draft=replace(row.draft, label=known.get((row.video_id, row.draft.object_id))))
+        for row in rows
+    ]
 
 
 def contradictions(rows: list[PromptRow], directions: Sequence[Direction]) -> Iterator[Fault]:

@@ -101,6 +101,17 @@ def test_rows_must_agree(second, column, check):
         check(first, first | second)
 
 
+def test_a_row_without_a_label_has_that_of_its_objects_other_rows(check):
+    [video] = check(
+        BOX | {"label": None},
+        BOX | {"label": "cat", "frame_index": 1},
+        POINT | {"label": None, "frame_index": 2, "kind": "correction"},
+        BOX | {"object_id": 2},
+    )
+
+    assert [prompt.label for prompt in video.prompts] == ["cat", "cat", "cat", None]
+
+
 def test_all_faults_come_at_once_in_the_order_of_rows(check):
     with pytest.raises(ManifestError) as caught:
         check(
