@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from omegaconf import MISSING
 
 from jobs.edge import DONE, run_job
+from pipeline.errors import UsageError
 from pipeline.outputs.overlay import OverlayConfig
 from pipeline.stages.render import RenderTask, images_of, tasks_of
 from pipeline.stages.review import ReviewConfig, Suggestion, joined, quality_of, suggestions
@@ -21,6 +22,8 @@ from pipeline.work.run_folder import RunFolder
 # What a person fills in stands empty; `jobs.manifest csv=... base=...` takes the rows that were filled in.
 COLUMNS = ["video_id", "object_id", "frame_index", "kind", "points_xy", "point_labels", "box_xyxy"]
 NOTES = ["severity", "reasons", "image"]
+FILLED_IN = ["points_xy", "point_labels", "box_xyxy", "mask_png"]  # by a person
+SUGGESTIONS, IMAGES = "review/suggestions.csv", "images"
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,8 @@ class ReviewJob(ReviewConfig):
 
 def main(config: ReviewJob) -> int:
     run, tables, found = RunFolder.of(config.run), [], []
+    _refuse_to_overwrite(run)
+    run.store.remove_all(f"review/{IMAGES}")
     for task in tasks_of(config.run, config.videos):
         tables.append(quality_of(config.run, task.video_id, config.quality))
         of_video = suggestions(tables[-1], config)
@@ -41,8 +46,8 @@ def main(config: ReviewJob) -> int:
             _write_images(run, config.run, task, of_video)
         found += of_video
     run.store.write("review/quality.parquet", _parquet(joined(tables)))
-    run.store.write("review/suggestions.csv", _csv(found, config.images).encode())
-    csv_file = f"{run.root}/review/suggestions.csv"
+    run.store.write(SUGGESTIONS, _csv(found, config.images).encode())
+    csv_file = f"{run.root}/{SUGGESTIONS}"
     log.info("%d frames of %d videos should be looked at: %s", len(found), len(tables), csv_file)
     log.info(
         "fill in points_xy and point_labels, or box_xyxy, where a mask is wrong, then: "
@@ -50,6 +55,22 @@ def main(config: ReviewJob) -> int:
         csv_file,
     )
     return DONE
+
+
+def _refuse_to_overwrite(run: RunFolder) -> None:
+    """Refuse to replace suggestions that somebody has filled in."""
+    try:
+        text = run.store.read(SUGGESTIONS).decode("utf-8-sig", errors="replace")
+    except FileNotFoundError:
+        return
+    lines = csv.DictReader(io.StringIO(text, newline=""))
+    if filled_in := sum(any(cells.get(name) for name in FILLED_IN) for cells in lines):
+        csv_file = f"{run.root}/{SUGGESTIONS}"
+        raise UsageError(
+            f"{csv_file}: a new review would overwrite what is filled in (rows: {filled_in}); take it over "
+            f"(python -m jobs.manifest csv={csv_file} base=MANIFEST out=CORRECTED) if you have not yet, then "
+            "move the file away"
+        )
 
 
 def _write_images(run: RunFolder, uri: str, task: RenderTask, found: Sequence[Suggestion]) -> None:
@@ -60,7 +81,7 @@ def _write_images(run: RunFolder, uri: str, task: RenderTask, found: Sequence[Su
 
 
 def _image_name(video_id: str, frame_index: int) -> str:
-    return f"{path_name(video_id)}-{frame_index:06d}.png"
+    return f"{IMAGES}/{path_name(video_id)}-{frame_index:06d}.png"
 
 
 def _csv(found: Sequence[Suggestion], images: bool) -> str:

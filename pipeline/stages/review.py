@@ -65,12 +65,12 @@ def quality_of(run: str, video_id: str, config: QualityConfig) -> pa.Table:
 
 
 def suggestions(quality: pa.Table, config: ReviewConfig) -> list[Suggestion]:
-    """Return the frames of one video that most need a look, worst first.
+    """Return the frames of one video that most need a look, worst first; each has a reason, no prompt.
 
     What happens to an object on frames near each other is one event. Its first frame is suggested: a
     correction there mends the rest too.
     """
-    rows = [row for row in quality.to_pylist() if row["severity"] >= config.min_severity]
+    rows = [row for row in quality.to_pylist() if row["severity"] >= config.min_severity and row["reasons"]]
     found = []
     for _, of_object in groupby(rows, key=lambda row: row["object_id"]):
         found += [_suggestion(event) for event in _events(list(of_object), config.min_gap_frames)]
