@@ -98,11 +98,18 @@ class MaskTable:
 
         Memory holds one row group a shard of one video.
         """
-        files = sorted(self._dataset.get_fragments(), key=lambda file: file.path)
-        for _, of_one_video in groupby(files, key=lambda file: file.path.rpartition("/")[0]):
-            rows = heapq.merge(*map(self._rows, of_one_video), key=itemgetter(*ROW_ORDER))
+        for rows in self._by_video():
             for _, of_one_frame in groupby(rows, key=itemgetter("video_id", "frame_index")):
                 yield _frame_of(list(of_one_frame))
+
+    def parts(self, rows: int) -> Iterator[pa.Table]:
+        """Yield Arrow tables of so many rows or fewer, of one video each, in the order of the frames.
+
+        Memory holds as much as while iterating.
+        """
+        for of_one_video in self._by_video():
+            while part := list(islice(of_one_video, rows)):
+                yield pa.Table.from_pylist(part, schema=MASKS)
 
     def head(self, rows: int) -> pa.Table:
         """Return some first rows."""
@@ -120,6 +127,11 @@ class MaskTable:
         wanted = list(dict.fromkeys([*ROW_ORDER, *columns])) if columns else None
         table = self._dataset.to_table(columns=wanted, filter=self._filter)
         return table.sort_by([(column, "ascending") for column in ROW_ORDER])
+
+    def _by_video(self) -> Iterator[Iterator[dict[str, Any]]]:
+        files = sorted(self._dataset.get_fragments(), key=lambda file: file.path)
+        for _, of_one_video in groupby(files, key=lambda file: file.path.rpartition("/")[0]):
+            yield heapq.merge(*map(self._rows, of_one_video), key=itemgetter(*ROW_ORDER))
 
     def _rows(self, file: ds.Fragment) -> Iterator[dict[str, Any]]:
         # One row group after the other: `to_batches` would read ahead without a bound that is ours.

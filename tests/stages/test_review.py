@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.outputs.quality_table import drift_flags
@@ -42,7 +43,7 @@ def quality(**severities_by_object):
 )
 def test_frames_are_suggested_once_an_event_worst_first(table, expected):
     config = ReviewConfig(per_video=2, min_gap_frames=4, min_severity=0.5)
-    assert [(s.object_id, s.frame_index) for s in suggestions(table, config)] == expected
+    assert [(s.object_id, s.frame_index) for s in suggestions([table], config)] == expected
 
 
 def block(side, left=20):
@@ -59,8 +60,16 @@ def run(tmp_path):
     return tmp_path
 
 
+def quality_in(run, **settings):
+    """Return all quality rows of the run, by frame and object."""
+    rows = [
+        row for part in quality_of(str(run), "v", QualityConfig(), **settings) for row in part.to_pylist()
+    ]
+    return sorted(rows, key=lambda row: (row["frame_index"], row["object_id"]))
+
+
 def test_the_rows_of_a_run_say_when_an_object_changed(run):
-    rows = quality_of(str(run), "v", QualityConfig()).to_pylist()
+    rows = quality_in(run)
     assert len(rows) == 16
     flagged = {(r["object_id"], r["frame_index"]) for r in rows if "area_jump" in r["reasons"]}
     assert (1, 5) in flagged
@@ -70,6 +79,36 @@ def test_the_rows_of_a_run_say_when_an_object_changed(run):
 def test_a_published_table_is_flagged_without_decoding_a_mask(run):
     (table,) = run.glob("masks/v/*.parquet")
     assert "drift:area_jump" in drift_flags(table, QualityConfig())
+
+
+@pytest.fixture
+def restless(tmp_path):
+    """Three objects over 40 frames that jump, leave and come back; one comes late, one is never seen."""
+    random = np.random.default_rng(3)
+    sides = random.choice([0, 6, 7, 8, 20], size=(40, 3), p=[0.3, 0.2, 0.2, 0.2, 0.1])
+    frames = []
+    for t in range(40):
+        masks = {1: block(sides[t, 0]), 2: block(sides[t, 1], 40), 3: block(0)}
+        frames.append(frame_masks(t, {i: mask for i, mask in masks.items() if i != 2 or t > 12}))
+    write_masks(tmp_path, "v", frames)
+    return tmp_path
+
+
+@pytest.mark.parametrize("rows_a_part", [1, 7, 30])
+def test_quality_is_the_same_however_the_rows_are_cut(restless, rows_a_part):
+    whole = quality_in(restless)
+    assert {"area_jump", "lost", "moved"} <= {reason for row in whole for reason in row["reasons"]}
+    assert quality_in(restless, rows_a_part=rows_a_part) == whole
+
+
+@pytest.mark.parametrize("rows_a_group", [1, 5, 40])
+def test_flags_are_the_same_however_the_rows_are_grouped(restless, tmp_path, rows_a_group):
+    (table,) = restless.glob("masks/v/*.parquet")
+    grouped = tmp_path / "grouped.parquet"
+    pq.write_table(pq.read_table(table, partitioning=None), grouped, row_group_size=rows_a_group)
+    flags = drift_flags(table, QualityConfig())
+    assert "drift:lost" in flags
+    assert drift_flags(grouped, QualityConfig()) == flags
 
 
 def test_an_empty_table_has_no_flags(tmp_path):
