@@ -77,7 +77,7 @@ def _quality_file(run: RunFolder) -> Iterator[pq.ParquetWriter]:
 def _written(file: pq.ParquetWriter, quality: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Yield quality rows, and write them on the way."""
     for part in quality:
-        file.write_table(part)
+        file.write_table(part.select(QUALITY.names))
         yield part
 
 

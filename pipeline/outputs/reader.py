@@ -27,6 +27,8 @@ from pipeline.storage.uris import local_path
 if TYPE_CHECKING:
     import supervision as sv
 
+# Of parts: the masks' columns, and whether the object was tracked from a later frame back to this one.
+PART = MASKS.append(pa.field("is_backward", pa.bool_(), nullable=False))
 ROW_ORDER = ("video_id", "frame_index", "object_id")
 
 
@@ -103,13 +105,13 @@ class MaskTable:
                 yield _frame_of(list(of_one_frame))
 
     def parts(self, rows: int) -> Iterator[pa.Table]:
-        """Yield Arrow tables of so many rows or fewer, of one video each, in the order of the frames.
+        """Yield tables of schema `PART`, of so many rows or fewer of one video, in the order of the frames.
 
         Memory holds as much as while iterating.
         """
         for of_one_video in self._by_video():
             while part := list(islice(of_one_video, rows)):
-                yield pa.Table.from_pylist(part, schema=MASKS)
+                yield pa.Table.from_pylist(part, schema=PART)
 
     def head(self, rows: int) -> pa.Table:
         """Return some first rows."""
@@ -134,9 +136,11 @@ class MaskTable:
             yield heapq.merge(*map(self._rows, of_one_video), key=itemgetter(*ROW_ORDER))
 
     def _rows(self, file: ds.Fragment) -> Iterator[dict[str, Any]]:
+        is_backward = (file.physical_schema.metadata or {}).get(b"direction") == b"backward"
         # One row group after the other: `to_batches` would read ahead without a bound that is ours.
         for row_group in file.split_by_row_group(self._filter, schema=MASKS):
-            yield from row_group.to_table(schema=MASKS, filter=self._filter).to_pylist()
+            for row in row_group.to_table(schema=MASKS, filter=self._filter).to_pylist():
+                yield {**row, "is_backward": is_backward}
 
 
 @dataclass(frozen=True)

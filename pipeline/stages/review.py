@@ -12,10 +12,12 @@ from pipeline.errors import InputMissing
 from pipeline.outputs.islands import stray_share
 from pipeline.outputs.quality import Comparison, QualityConfig
 from pipeline.outputs.quality_table import masklets_of, quality_rows
-from pipeline.outputs.reader import read_masks
+from pipeline.outputs.reader import PART, read_masks
 from pipeline.records import Rle
+from pipeline.schemas import QUALITY
 
 ROWS_A_PART = 5000  # that are measured at a time
+MEASURED = QUALITY.append(PART.field("is_backward"))
 
 
 @dataclass
@@ -40,13 +42,13 @@ class Suggestion:
     video_id: str
     object_id: int
     frame_index: int
-    severity: float  # the highest of the event that begins here
+    severity: float  # the highest of the event that tracking came to here
     reasons: tuple[str, ...]
 
 
 @dataclass
 class Event:
-    """What happens to an object on frames near each other; quality rows."""
+    """What happens to an object, in one direction, on frames near each other; rows of `MEASURED`."""
 
     first: dict[str, Any]
     last: dict[str, Any]
@@ -54,18 +56,24 @@ class Event:
 
     def goes_on(self, row: dict[str, Any], min_gap_frames: int) -> bool:
         """Say whether a later row is near enough to be part of it."""
-        return row["frame_index"] - self.last["frame_index"] < min_gap_frames
+        is_near = row["frame_index"] - self.last["frame_index"] < min_gap_frames
+        return is_near and row["is_backward"] == self.last["is_backward"]
 
     def add(self, row: dict[str, Any]) -> None:
         self.last = row
         if row["severity"] > self.worst["severity"]:
             self.worst = row
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """The row that tracking came to first."""
+        return self.last if self.last["is_backward"] else self.first
+
 
 def quality_of(
     run: str, video_id: str, config: QualityConfig, rows_a_part: int = ROWS_A_PART
 ) -> Iterator[pa.Table]:
-    """Yield the quality rows of one video's masks, part by part in the order of the frames.
+    """Yield rows of `MEASURED`, of one video's masks, part by part in the order of the frames.
 
     A part is ordered by object, then frame. However the rows are cut into parts, they say the same.
 
@@ -83,21 +91,22 @@ def quality_of(
 def _measured(video_id: str, rows: pa.Table, comparison: Comparison) -> pa.Table:
     rles = [Rle(tuple(rle["size"]), rle["counts"]) for rle in rows["rle"].to_pylist()]
     strays, object_ids = np.array([stray_share(rle) for rle in rles]), rows["object_id"].to_numpy()
-    tables = [
-        quality_rows(video_id, object_id, masklet, strays[object_ids == object_id], comparison)
-        for object_id, masklet in masklets_of(rows, rles[0].size_hw).items()
-    ]
+    is_backward, tables = rows["is_backward"].to_numpy(), []
+    for object_id, masklet in masklets_of(rows, rles[0].size_hw).items():
+        own = object_ids == object_id
+        measured = quality_rows(video_id, object_id, masklet, strays[own], comparison)
+        tables.append(measured.append_column(MEASURED.field("is_backward"), [is_backward[own]]))
     return pa.concat_tables(tables)
 
 
 def suggestions(quality: Iterable[pa.Table], config: ReviewConfig) -> list[Suggestion]:
     """Return the frames of one video that most need a look, worst first; each has a reason, no prompt.
 
-    What happens to an object on frames near each other is one event. Its first frame is suggested: a
-    correction there mends the rest too.
+    What happens to an object on frames near each other is one event. The frame that tracking came to first
+    is suggested, on the way back the last: a correction there mends the rest too.
 
     Args:
-        quality: The video's quality rows in parts, each object's in the order of frames.
+        quality: The video's rows of `MEASURED`, in parts; each object's in the order of frames.
     """
     found = map(_suggestion, _events(_severe(quality, config.min_severity), config.min_gap_frames))
     return sorted(found, key=lambda s: (-s.severity, s.frame_index, s.object_id))[: config.per_video]
@@ -125,8 +134,7 @@ def _events(rows: Iterable[dict[str, Any]], min_gap_frames: int) -> Iterator[Eve
 
 
 def _suggestion(event: Event) -> Suggestion:
-    first, worst = event.first, event.worst
-    reasons = dict.fromkeys([*first["reasons"], *worst["reasons"]])
-    return Suggestion(
-        first["video_id"], first["object_id"], first["frame_index"], worst["severity"], tuple(reasons)
-    )
+    origin, worst = event.origin, event.worst
+    reasons = dict.fromkeys([*origin["reasons"], *worst["reasons"]])
+    where = (origin[name] for name in ("video_id", "object_id", "frame_index"))
+    return Suggestion(*where, worst["severity"], tuple(reasons))

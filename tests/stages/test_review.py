@@ -6,13 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.outputs.quality_table import drift_flags
-from pipeline.schemas import QUALITY
-from pipeline.stages.review import QualityConfig, ReviewConfig, quality_of, suggestions
+from pipeline.schemas import MASKS
+from pipeline.stages.review import MEASURED, QualityConfig, ReviewConfig, quality_of, suggestions
 from tests.outputs.tables import frame_masks, write_masks
 
 
-def quality(**severities_by_object):
-    """Return quality rows of objects `o1`, `o2` with these severities, a frame each."""
+def quality(way_back=0, **severities_by_object):
+    """Return rows of objects `o1`, `o2` with these severities, a frame each; some first are of a way back."""
     rows = [
         {
             "video_id": "v",
@@ -23,11 +23,12 @@ def quality(**severities_by_object):
             "object_score": 1.0,
             "iou_score": 1.0,
             "at_edge": False,
+            "is_backward": t < way_back,
         }
         for name, severities in severities_by_object.items()
         for t, severity in enumerate(severities)
     ]
-    return pa.Table.from_pylist(rows, schema=QUALITY)
+    return pa.Table.from_pylist(rows, schema=MEASURED)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,8 @@ def quality(**severities_by_object):
         pytest.param(quality(o1=[0, 0.6, 2, 0.7, 0]), [(1, 1)], id="the first frame of an event"),
         pytest.param(quality(o1=[1, 0, 0, 0, 2]), [(1, 4), (1, 0)], id="two events, the worse first"),
         pytest.param(quality(o1=[1, 0, 0, 2]), [(1, 0)], id="near each other they are one"),
+        pytest.param(quality(3, o1=[0.6, 2, 0.7]), [(1, 2)], id="the last frame on the way back"),
+        pytest.param(quality(2, o1=[1, 2, 3, 1]), [(1, 2), (1, 1)], id="each way has events of its own"),
         pytest.param(quality(o1=[1], o2=[3]), [(2, 0), (1, 0)], id="objects have events of their own"),
         pytest.param(quality(o1=[1], o2=[3], o3=[2]), [(2, 0), (3, 0)], id="no more than asked for"),
     ],
@@ -79,6 +82,19 @@ def test_the_rows_of_a_run_say_when_an_object_changed(run):
 def test_a_published_table_is_flagged_without_decoding_a_mask(run):
     (table,) = run.glob("masks/v/*.parquet")
     assert "drift:area_jump" in drift_flags(table, QualityConfig())
+
+
+def test_rows_of_a_way_back_are_known_by_their_file(tmp_path):
+    """The mask changes at frame 7 on the way forward, and between 4 and 3 on the way back, from 6 down."""
+    sides = [8, 8, 8, 8, 16, 16, 16, 8, 8, 8]
+    for frames, direction in ((range(6), "backward"), (range(6, 10), "forward")):
+        masks = [frame_masks(t, {1: block(sides[t])}, [1] * (t == 6)) for t in frames]
+        path = write_masks(tmp_path, "v", masks, shard_id=f"v~{direction}")
+        schema = MASKS.with_metadata({"direction": direction})
+        pq.write_table(pq.read_table(path, partitioning=None).cast(schema), path)
+    config = ReviewConfig(min_severity=0.1)
+    found = {s.frame_index for s in suggestions(quality_of(str(tmp_path), "v", config.quality), config)}
+    assert found == {7, 5}
 
 
 @pytest.fixture
