@@ -14,6 +14,7 @@ from omegaconf import MISSING
 
 from jobs.edge import DONE, run_job
 from pipeline.errors import UsageError
+from pipeline.inputs.manifest_write import FILLED_IN
 from pipeline.outputs.overlay import OverlayConfig
 from pipeline.schemas import QUALITY
 from pipeline.stages.render import RenderTask, images_of, tasks_of
@@ -26,7 +27,6 @@ from pipeline.work.run_folder import RunFolder
 # What a person fills in stands empty; `jobs.manifest csv=... base=...` takes the rows that were filled in.
 COLUMNS = ["video_id", "object_id", "frame_index", "kind", "points_xy", "point_labels", "box_xyxy"]
 NOTES = ["severity", "reasons", "image"]
-FILLED_IN = ["points_xy", "point_labels", "box_xyxy", "mask_png"]  # by a person
 SUGGESTIONS, QUALITY_FILE, IMAGES = "review/suggestions.csv", "quality.parquet", "images"
 
 log = logging.getLogger(__name__)

@@ -69,7 +69,7 @@ def with_labels(rows: list[PromptRow]) -> list[PromptRow]:
 
 def contradictions(rows: list[PromptRow], directions: Sequence[Direction]) -> Iterator[Fault]:
     """Yield what rows say against each other: duplicates, and two values where one belongs."""
-    yield from _two_values(rows, "video_uri", lambda r: r.video_id, lambda r: r.row.values["video_uri"])
+    yield from _two_values(rows, "video_uri", lambda r: r.video_id, lambda r: r.video_uri)
     yield from _untracked(rows, directions)
     yield from _two_values(rows, "label", lambda r: (r.video_id, r.draft.object_id), lambda r: r.draft.label)
     first: dict[Any, Row] = {}

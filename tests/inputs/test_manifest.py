@@ -101,6 +101,12 @@ def test_rows_must_agree(second, column, check):
         check(first, first | second)
 
 
+def test_a_video_may_be_named_in_two_ways(check, clip):
+    [video] = check(BOX, BOX | {"frame_index": 1, "video_uri": f"{clip.parent}/./{clip.name}"})
+
+    assert video.video_uri == str(clip)
+
+
 def test_a_row_without_a_label_has_that_of_its_objects_other_rows(check):
     [video] = check(
         BOX | {"label": None},
