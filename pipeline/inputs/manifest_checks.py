@@ -12,6 +12,7 @@ from pipeline.records import Direction, Prompt, Rle, prompt_problems
 
 INT32_MAX = 2**31 - 1
 CORRECTION = "correction"
+MAX_SHOWN = 10  # keyframes, in a fault
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,9 @@ def contradictions(rows: list[PromptRow], directions: Sequence[Direction]) -> It
         p = row.draft
         key = (row.video_id, p.object_id, p.frame_index, p.time_seconds, p.video_uri)
         if key in first:
-            where = f"frame {p.frame_index}" if p.time_seconds is None else f"{p.time_seconds} s"
             yield row.row.fault(
                 "object_id",
-                f"a second prompt of video {row.video_id!r}, object {p.object_id}, {where}",
+                f"a second prompt of video {row.video_id!r}, object {p.object_id}, {_moment(p)}",
                 f"one; the first is {_place(first[key], row.row)}",
             )
         first.setdefault(key, row.row)
@@ -95,10 +95,25 @@ def _untracked(rows: list[PromptRow], directions: Sequence[Direction]) -> Iterat
     for row in rows:
         known = keyframes[row.video_id, row.draft.object_id]
         if row.draft.is_correction and not any(is_tracked_to(row.draft, known, d) for d in directions):
-            side = " or ".join("an earlier" if d is Direction.FORWARD else "a later" for d in directions)
-            yield row.row.fault("kind", repr(CORRECTION), f"a keyframe of this object on {side} frame")
+            yield _untracked_correction(row, known, directions)
         if row.draft.video_uri is not None and Direction.FORWARD not in directions:
             yield row.row.fault("prompt_video_uri", "a value", "null where tracking.direction=backward")
+
+
+def _untracked_correction(row: PromptRow, keyframes: list[Prompt], directions: Sequence[Direction]) -> Fault:
+    shown = [*map(_moment, keyframes[:MAX_SHOWN]), *["..."] * (len(keyframes) > MAX_SHOWN)]
+    moments = ", ".join(shown) or "none"
+    side = " or ".join("an earlier" if d is Direction.FORWARD else "a later" for d in directions)
+    direction = directions[0].value if len(directions) == 1 else "both"
+    return row.row.fault(
+        "kind",
+        f"{CORRECTION!r} of object {row.draft.object_id} at {_moment(row.draft)}; its keyframes: {moments}",
+        f"a keyframe of this object on {side} frame, where tracking.direction={direction}",
+    )
+
+
+def _moment(prompt: Prompt) -> str:
+    return f"frame {prompt.frame_index}" if prompt.time_seconds is None else f"{prompt.time_seconds} s"
 
 
 def is_tracked_to(correction: Prompt, keyframes: list[Prompt], direction: Direction) -> bool:
