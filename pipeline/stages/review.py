@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.errors import InputMissing
 from pipeline.outputs.islands import stray_share
@@ -114,9 +113,8 @@ def suggestions(quality: Iterable[pa.Table], config: ReviewConfig) -> list[Sugge
 
 def _severe(quality: Iterable[pa.Table], min_severity: float) -> Iterator[dict[str, Any]]:
     for part in quality:
-        severity = part["severity"]
-        is_severe = pc.and_(pc.greater_equal(severity, min_severity), pc.greater(severity, 0.0))
-        yield from part.filter(is_severe).to_pylist()
+        severity = part["severity"].to_numpy()
+        yield from part.filter((severity >= min_severity) & (severity > 0)).to_pylist()
 
 
 def _events(rows: Iterable[dict[str, Any]], min_gap_frames: int) -> Iterator[Event]:
@@ -136,5 +134,10 @@ def _events(rows: Iterable[dict[str, Any]], min_gap_frames: int) -> Iterator[Eve
 def _suggestion(event: Event) -> Suggestion:
     origin, worst = event.origin, event.worst
     reasons = dict.fromkeys([*origin["reasons"], *worst["reasons"]])
-    where = (origin[name] for name in ("video_id", "object_id", "frame_index"))
-    return Suggestion(*where, worst["severity"], tuple(reasons))
+    return Suggestion(
+        video_id=origin["video_id"],
+        object_id=origin["object_id"],
+        frame_index=origin["frame_index"],
+        severity=worst["severity"],
+        reasons=tuple(reasons),
+    )
