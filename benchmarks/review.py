@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from benchmarks.report import arguments, save, save_markdown, show
@@ -64,8 +65,7 @@ def measure(truth: Path, ious: Mapping[str, list], found: Mapping[str, list], pi
             ious["all"].extend(true.values())
             soon = {key: min(_next(true, key)) for key in true}
             ious["soon"].extend(soon.values())
-            quality = quality_of(run, video.name, QualityConfig())
-            for s in suggestions(quality, ReviewConfig()):
+            for s in suggestions(quality_of(run, video.name, QualityConfig()), ReviewConfig()):
                 picked.append(soon[s.object_id, s.frame_index] < WRONG_IOU)
 
 
@@ -88,7 +88,7 @@ def true_ious(run: str, video: Path) -> dict[tuple[int, int], float]:
 def signals(run: str, video_id: str, wanted: Mapping[tuple[int, int], float]) -> dict[str, list[float]]:
     """Return by reason how bad it is, for the objects and frames wanted."""
     masks, config = read_masks(run, video_id=video_id), QualityConfig()
-    quality = quality_of(run, video_id, config)
+    quality = pa.concat_tables(quality_of(run, video_id, config))
     strays = dict(zip(_keys(quality), quality["stray_share"].to_pylist(), strict=True))
     size_hw = next(iter(masks)).rles[0].size_hw
     by_key: dict[tuple[int, int], dict[str, float]] = {}

@@ -3,7 +3,8 @@
 import csv
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import cv2
@@ -12,15 +13,21 @@ import pyarrow.parquet as pq
 from omegaconf import MISSING
 
 from jobs.edge import DONE, run_job
+from pipeline.errors import UsageError
+from pipeline.inputs.manifest_write import FILLED_IN
 from pipeline.outputs.overlay import OverlayConfig
+from pipeline.schemas import QUALITY
 from pipeline.stages.render import RenderTask, images_of, tasks_of
-from pipeline.stages.review import ReviewConfig, Suggestion, joined, quality_of, suggestions
+from pipeline.stages.review import ReviewConfig, Suggestion, quality_of, suggestions
+from pipeline.storage.files import complete_or_absent
 from pipeline.storage.names import path_name
+from pipeline.storage.workspace import Workspace
 from pipeline.work.run_folder import RunFolder
 
 # What a person fills in stands empty; `jobs.manifest csv=... base=...` takes the rows that were filled in.
 COLUMNS = ["video_id", "object_id", "frame_index", "kind", "points_xy", "point_labels", "box_xyxy"]
 NOTES = ["severity", "reasons", "image"]
+SUGGESTIONS, QUALITY_FILE, IMAGES = "review/suggestions.csv", "quality.parquet", "images"
 
 log = logging.getLogger(__name__)
 
@@ -33,23 +40,61 @@ class ReviewJob(ReviewConfig):
 
 
 def main(config: ReviewJob) -> int:
-    run, tables, found = RunFolder.of(config.run), [], []
-    for task in tasks_of(config.run, config.videos):
-        tables.append(quality_of(config.run, task.video_id, config.quality))
-        of_video = suggestions(tables[-1], config)
-        if config.images:
-            _write_images(run, config.run, task, of_video)
-        found += of_video
-    run.store.write("review/quality.parquet", _parquet(joined(tables)))
-    run.store.write("review/suggestions.csv", _csv(found, config.images).encode())
-    csv_file = f"{run.root}/review/suggestions.csv"
-    log.info("%d frames of %d videos should be looked at: %s", len(found), len(tables), csv_file)
+    run, tasks = RunFolder.of(config.run), tasks_of(config.run, config.videos)
+    _refuse_to_overwrite(run)
+    run.store.remove_all(f"review/{IMAGES}")
+    found = []
+    with _quality_file(run) as file:
+        for task in tasks:
+            quality = _written(file, quality_of(config.run, task.video_id, config.quality))
+            of_video = suggestions(quality, config)
+            if config.images:
+                _write_images(run, config.run, task, of_video)
+            found += of_video
+    run.store.write(SUGGESTIONS, _csv(found, config.images).encode())
+    csv_file = f"{run.root}/{SUGGESTIONS}"
+    log.info("%d frames of %d videos should be looked at: %s", len(found), len(tasks), csv_file)
     log.info(
         "fill in points_xy and point_labels, or box_xyxy, where a mask is wrong, then: "
         "python -m jobs.manifest csv=%s base=MANIFEST out=CORRECTED",
         csv_file,
     )
     return DONE
+
+
+@contextmanager
+def _quality_file(run: RunFolder) -> Iterator[pq.ParquetWriter]:
+    """Give the table of quality rows to write to; it is stored if the block succeeds."""
+    with Workspace.opened(run.store, "review") as workspace:
+        with (
+            complete_or_absent(workspace.folder / QUALITY_FILE) as partial,
+            pq.ParquetWriter(partial, QUALITY, compression="zstd") as writer,
+        ):
+            yield writer
+        workspace.keep(QUALITY_FILE)
+
+
+def _written(file: pq.ParquetWriter, quality: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield quality rows, and write them on the way."""
+    for part in quality:
+        file.write_table(part.select(QUALITY.names))
+        yield part
+
+
+def _refuse_to_overwrite(run: RunFolder) -> None:
+    """Refuse to replace suggestions that somebody has filled in."""
+    try:
+        text = run.store.read(SUGGESTIONS).decode("utf-8-sig", errors="replace")
+    except FileNotFoundError:
+        return
+    lines = csv.DictReader(io.StringIO(text, newline=""))
+    if filled_in := sum(any(cells.get(name) for name in FILLED_IN) for cells in lines):
+        csv_file = f"{run.root}/{SUGGESTIONS}"
+        raise UsageError(
+            f"{csv_file}: a new review would overwrite what is filled in (rows: {filled_in}); take it over "
+            f"(python -m jobs.manifest csv={csv_file} base=MANIFEST out=CORRECTED) if you have not yet, then "
+            "move the file away"
+        )
 
 
 def _write_images(run: RunFolder, uri: str, task: RenderTask, found: Sequence[Suggestion]) -> None:
@@ -60,7 +105,7 @@ def _write_images(run: RunFolder, uri: str, task: RenderTask, found: Sequence[Su
 
 
 def _image_name(video_id: str, frame_index: int) -> str:
-    return f"{path_name(video_id)}-{frame_index:06d}.png"
+    return f"{IMAGES}/{path_name(video_id)}-{frame_index:06d}.png"
 
 
 def _csv(found: Sequence[Suggestion], images: bool) -> str:
@@ -73,12 +118,6 @@ def _csv(found: Sequence[Suggestion], images: bool) -> str:
         image = {"image": _image_name(s.video_id, s.frame_index)} if images else {}
         rows.writerow({**known, "kind": "correction", **notes, **image})
     return text.getvalue()
-
-
-def _parquet(table: pa.Table) -> bytes:
-    file = pa.BufferOutputStream()
-    pq.write_table(table, file, compression="zstd")
-    return file.getvalue().to_pybytes()
 
 
 if __name__ == "__main__":

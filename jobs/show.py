@@ -45,9 +45,8 @@ def main(config: ShowConfig) -> int:
     with suppress(InputMissing):  # of a run without masks
         first = read_masks(config.run).head(config.rows).select(MASK_COLUMNS)
         console.print(_table("First masks", first.to_pylist()))
-    for name, is_there in _places(run).items():
-        if is_there:
-            console.print(f"{PurePosixPath(name).stem}: {run.root}/{name}", highlight=False, soft_wrap=True)
+    for name in _places(run):
+        console.print(f"{PurePosixPath(name).stem}: {run.root}/{name}", highlight=False, soft_wrap=True)
     return DONE
 
 
@@ -72,10 +71,11 @@ def _videos(run: RunFolder) -> pa.Table:
         return VIDEOS.empty_table()
 
 
-def _places(run: RunFolder) -> dict[str, bool]:
-    """Return what people look for, and whether it is there."""
-    folders = {name: bool(run.store.sizes(name)) for name in ("masks", "overlays")}
-    return {**folders, run.videos: True}
+def _places(run: RunFolder) -> list[str]:
+    """Return the folders and files that people look for, those that are there."""
+    folders = [name for name in ("masks", "overlays", "review", "quarantine") if run.store.sizes(name)]
+    files = (run.videos, run.objects, run.identities, "evaluation.json")
+    return [*folders, *(name for name in files if run.store.size_bytes(name) is not None)]
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> Table:

@@ -26,7 +26,7 @@ MANIFEST = pa.schema(
         pa.field("point_labels", pa.list_(pa.int8())),  # one a point: 1 on the object, 0 not
         pa.field("box_xyxy", pa.list_(pa.float32(), 4)),  # pixels: x0, y0, x1, y1
         pa.field("mask_rle", RLE_TYPE),  # at the displayed frame's size
-        pa.field("label", pa.string()),  # class name, carried into the output
+        pa.field("label", pa.string()),  # class name, carried into the output; null: as in other rows
         pa.field("prompt_video_uri", pa.string()),  # the prompt's frame comes from this other video
         pa.field("kind", pa.string()),  # keyframe (default) or correction
     ],

@@ -6,7 +6,7 @@ The frames that an object is tracked through are cut into a few equal stretches 
 of each is kept: what is kept stays small, and is spread over the video however long that is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -108,9 +108,17 @@ def _better(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     return torch.where(other[QUALITY] > one[QUALITY], other, one)
 
 
-def appearance_of(kept: Mapping[int, torch.Tensor]) -> Appearance | None:
-    """Return how an object looks on the best frames that the model is sure of; None if it was never seen."""
-    seen = [one.cpu() for _, one in sorted(kept.items()) if one[QUALITY] > 0]
+def appearance_of(
+    kept: Mapping[int, torch.Tensor], left_out: Collection[int] = frozenset()
+) -> Appearance | None:
+    """Return how an object looks on the best frames that the model is sure of; None if it was never seen.
+
+    Args:
+        left_out: Frames that are not to count.
+    """
+    seen = [
+        one.cpu() for _, one in sorted(kept.items()) if one[QUALITY] > 0 and int(one[FRAME]) not in left_out
+    ]
     if not seen:
         return None
     highest = max(one[IOU_SCORE] for one in seen)

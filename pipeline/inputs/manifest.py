@@ -16,6 +16,7 @@ from pipeline.inputs.manifest_checks import (
     on_own_video,
     parse_row,
     too_many_objects,
+    with_labels,
 )
 from pipeline.inputs.manifest_table import Fault, base_of, read_rows, resolved
 from pipeline.inputs.probe import VideoFacts
@@ -81,7 +82,7 @@ def load_manifest(
     rows, faults = read_rows(uri)
     base = base_of(uri)
     parsed = [parse_row(row, lambda video_uri: resolved(video_uri, base)) for row in rows]
-    prompts = [prompt for prompt, _ in parsed if prompt is not None]
+    prompts = with_labels([prompt for prompt, _ in parsed if prompt is not None])
     videos = list(by_video(prompts).values())
     on_videos = [*map(on_own_video, videos), *on_other_videos(prompts)]
     with ThreadPoolExecutor(config.probe_threads) as pool, ended_with_failure():

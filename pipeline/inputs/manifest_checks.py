@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.inputs.manifest_table import Fault, Row
@@ -12,6 +12,7 @@ from pipeline.records import Direction, Prompt, Rle, prompt_problems
 
 INT32_MAX = 2**31 - 1
 CORRECTION = "correction"
+MAX_SHOWN = 10  # keyframes, in a fault
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,23 @@ def _other_video(row: Row, video_uri: str, resolve: Callable[[str], str]) -> str
     return None if named is None or resolve(named) == video_uri else resolve(named)
 
 
+def with_labels(rows: list[PromptRow]) -> list[PromptRow]:
+    """Return the rows; those without a label have the first one that their object has elsewhere."""
+    known: dict[Any, str | None] = {}
+    for row in rows:
+        if row.draft.label is not None:
+            known.setdefault((row.video_id, row.draft.object_id), row.draft.label)
+    return [
+        row
+        if row.draft.label is not None
+        else replace(row, draft=replace(row.draft, label=known.get((row.video_id, row.draft.object_id))))
+        for row in rows
+    ]
+
+
 def contradictions(rows: list[PromptRow], directions: Sequence[Direction]) -> Iterator[Fault]:
     """Yield what rows say against each other: duplicates, and two values where one belongs."""
-    yield from _two_values(rows, "video_uri", lambda r: r.video_id, lambda r: r.row.values["video_uri"])
+    yield from _two_values(rows, "video_uri", lambda r: r.video_id, lambda r: r.video_uri)
     yield from _untracked(rows, directions)
     yield from _two_values(rows, "label", lambda r: (r.video_id, r.draft.object_id), lambda r: r.draft.label)
     first: dict[Any, Row] = {}
@@ -63,10 +78,9 @@ def contradictions(rows: list[PromptRow], directions: Sequence[Direction]) -> It
         p = row.draft
         key = (row.video_id, p.object_id, p.frame_index, p.time_seconds, p.video_uri)
         if key in first:
-            where = f"frame {p.frame_index}" if p.time_seconds is None else f"{p.time_seconds} s"
             yield row.row.fault(
                 "object_id",
-                f"a second prompt of video {row.video_id!r}, object {p.object_id}, {where}",
+                f"a second prompt of video {row.video_id!r}, object {p.object_id}, {_moment(p)}",
                 f"one; the first is {_place(first[key], row.row)}",
             )
         first.setdefault(key, row.row)
@@ -81,10 +95,25 @@ def _untracked(rows: list[PromptRow], directions: Sequence[Direction]) -> Iterat
     for row in rows:
         known = keyframes[row.video_id, row.draft.object_id]
         if row.draft.is_correction and not any(is_tracked_to(row.draft, known, d) for d in directions):
-            side = " or ".join("an earlier" if d is Direction.FORWARD else "a later" for d in directions)
-            yield row.row.fault("kind", repr(CORRECTION), f"a keyframe of this object on {side} frame")
+            yield _untracked_correction(row, known, directions)
         if row.draft.video_uri is not None and Direction.FORWARD not in directions:
             yield row.row.fault("prompt_video_uri", "a value", "null where tracking.direction=backward")
+
+
+def _untracked_correction(row: PromptRow, keyframes: list[Prompt], directions: Sequence[Direction]) -> Fault:
+    shown = [*map(_moment, keyframes[:MAX_SHOWN]), *["..."] * (len(keyframes) > MAX_SHOWN)]
+    moments = ", ".join(shown) or "none"
+    side = " or ".join("an earlier" if d is Direction.FORWARD else "a later" for d in directions)
+    direction = directions[0].value if len(directions) == 1 else "both"
+    return row.row.fault(
+        "kind",
+        f"{CORRECTION!r} of object {row.draft.object_id} at {_moment(row.draft)}; its keyframes: {moments}",
+        f"a keyframe of this object on {side} frame, where tracking.direction={direction}",
+    )
+
+
+def _moment(prompt: Prompt) -> str:
+    return f"frame {prompt.frame_index}" if prompt.time_seconds is None else f"{prompt.time_seconds} s"
 
 
 def is_tracked_to(correction: Prompt, keyframes: list[Prompt], direction: Direction) -> bool:

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +23,43 @@ from pipeline.inputs.images import image_paths
 from pipeline.inputs.manifest_table import base_of, read_rows, resolved
 from pipeline.storage.files import complete_or_absent
 
-# How a CSV cell becomes a value; an empty cell is null.
-CELLS: dict[str, Callable[[str], Any]] = {
-    "video_id": str,
-    "video_uri": str,
-    "object_id": int,
-    "frame_index": int,
-    "time_seconds": float,
-    "points_xy": json.loads,
-    "point_labels": json.loads,
-    "box_xyxy": json.loads,
-    "mask_png": str,  # instead of mask_rle: an image, relative to the CSV; not 0 is the object
-    "label": str,
-    "prompt_video_uri": str,
-    "kind": str,
+logger = logging.getLogger(__name__)
+
+
+def _numbers(values: Any, length: int | None = None) -> list[float]:
+    """Return a list of numbers; ValueError if it is none, or of another length."""
+    is_numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+    if not is_numbers or length not in (None, len(values)):
+        raise ValueError(f"expected a list of {length or 'some'} numbers, got {values}")
+    return values
+
+
+# How a CSV cell becomes a value, and what may stand there; an empty cell is null.
+CELLS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "video_id": (str, "text"),
+    "video_uri": (str, "text"),
+    "object_id": (int, "a whole number"),
+    "frame_index": (int, "a whole number"),
+    "time_seconds": (float, "a number"),
+    "points_xy": (
+        lambda cell: [_numbers(point, 2) for point in json.loads(cell)],
+        "[x, y] of each point in a list, such as [[50, 100]]",
+    ),
+    "point_labels": (
+        lambda cell: _numbers(json.loads(cell)),
+        "a 1 or 0 for each point in a list, such as [1]",
+    ),
+    "box_xyxy": (lambda cell: _numbers(json.loads(cell), 4), "[x0, y0, x1, y1], such as [60, 105, 125, 312]"),
+    "mask_png": (str, "text"),  # instead of mask_rle: an image, relative to the CSV; not 0 is the object
+    "label": (str, "text"),
+    "prompt_video_uri": (str, "text"),
+    "kind": (str, "text"),
 }
 
-# What a person may read in a CSV and no manifest needs: of `jobs.review`.
+# What a person may read in a CSV and no manifest needs, of `jobs.review`; and what it leaves to be filled in.
 NOTES = frozenset({"severity", "reasons", "image"})
-PROMPTS = frozenset({"points_xy", "box_xyxy", "mask_png"})
+FILLED_IN = ("points_xy", "point_labels", "box_xyxy", "mask_png")
+MAX_IDS_SHOWN = 20
 
 
 class PromptKind(str, Enum):  # small letters, as users write them: OmegaConf goes by name
@@ -64,10 +84,10 @@ def rows_from_csv(path: Path, out_folder: Path, base: Sequence[dict[str, Any]] =
     """Return the manifest rows of a CSV, its relative URIs rewritten to hold from `out_folder` too.
 
     Columns are the manifest's; lists are JSON (`[[320, 180]]`), and `mask_png` names an image
-    in place of `mask_rle`. Notes of `jobs.review` are left out, and rows of it without a prompt.
+    in place of `mask_rle`. Notes of `jobs.review` are left out, and rows of it that nobody filled in.
 
     Args:
-        base: Rows of a manifest that these go with; they say where its videos are.
+        base: Rows of a manifest that these go with, in `out_folder`; they say where its videos are.
 
     Raises:
         ManifestError: all cells that can't be read, and columns that no manifest has.
@@ -83,14 +103,17 @@ def rows_from_csv(path: Path, out_folder: Path, base: Sequence[dict[str, Any]] =
     unknown = sorted(names - set(CELLS) - NOTES)
     faults = [f"{path}: column {name} is unknown; allowed: {', '.join(CELLS)}" for name in unknown]
     if names & NOTES:
-        lines = [(line, cells) for line, cells in lines if any(cells.get(name) for name in PROMPTS)]
+        lines = _filled_in(path, lines)
     known = {row["video_id"]: row["video_uri"] for row in base}
-    lines = [(line, {"video_uri": known.get(cells.get("video_id")), **cells}) for line, cells in lines]
-    rows = [_csv_row(path, line, cells, faults) for line, cells in lines]
+    rows = []
+    for line, cells in lines:
+        row = _csv_row(path, line, cells, faults)
+        faults += _missing(path, line, row, known)
+        where_known = {"video_uri": known.get(row.get("video_id"))}
+        rows.append(where_known | _moved(row, str(path.parent), out_folder))
     if faults:
         raise ManifestError("\n".join(faults))
-    folder = str(path.parent)
-    return [row if row["video_id"] in known else _moved(row, folder, out_folder) for row in rows]
+    return rows
 
 
 def rows_of_manifest(uri: str, out_folder: Path) -> list[dict[str, Any]]:
@@ -153,21 +176,57 @@ def click_of(mask: np.ndarray) -> list[float]:
     return [float(x), float(y)]
 
 
+def _filled_in(path: Path, lines: list[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:
+    """Return the lines that somebody filled in, and tell of the others."""
+    filled_in = [(line, cells) for line, cells in lines if any(cells.get(name) for name in FILLED_IN)]
+    if len(filled_in) < len(lines):
+        left_out = len(lines) - len(filled_in)
+        logger.info("%s: rows left out, since nothing is filled in: %d of %d", path, left_out, len(lines))
+    return filled_in
+
+
 def _csv_row(path: Path, line: int, cells: dict[str, Any], faults: list[str]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for column, cell in cells.items():
         if column not in CELLS or not cell:
             continue
+        read, allowed = CELLS[column]
         try:
-            row[column] = CELLS[column](cell)
-        except ValueError as error:
-            faults.append(f"{path}, line {line}, column {column}: {cell!r} can't be read: {error}")
+            row[column] = read(cell)
+        except (ValueError, TypeError):
+            faults.append(f"{path}, line {line}, column {column}: found {cell!r}; allowed: {allowed}")
     if "mask_png" in row:
         row["mask_rle"] = _encoded(_labels(path.parent / row.pop("mask_png")) > 0)
-    for column in ("video_id", "video_uri", "object_id"):
+    if cells.get("point_labels") and not cells.get("points_xy"):
+        found = f"{cells['point_labels']!r} without points_xy"
+        faults.append(f"{path}, line {line}, column point_labels: found {found}; allowed: one label a point")
+    for column in ("video_id", "object_id"):
         if not cells.get(column):
             faults.append(f"{path}, line {line}, column {column}: nothing; allowed: a value")
     return row
+
+
+def _missing(path: Path, line: int, row: dict[str, Any], known: Mapping[str, str]) -> Iterator[str]:
+    """Yield the fault of a row that does not say where its video is.
+
+    Args:
+        known: Where the videos of the base manifest are, by id.
+    """
+    video_id = row.get("video_id")
+    if row.get("video_uri") or video_id in known:
+        return
+    if known and video_id:
+        ids = [*map(repr, islice(known, MAX_IDS_SHOWN)), *["..."] * (len(known) > MAX_IDS_SHOWN)]
+        found, allowed = (
+            f"{video_id!r}, which base= does not know",
+            f"{', '.join(ids)}, or any with a video_uri",
+        )
+        yield f"{path}, line {line}, column video_id: found {found}; allowed: {allowed}"
+    elif not known:
+        yield (
+            f"{path}, line {line}, column video_uri: nothing; allowed: a value, or base=MANIFEST, "
+            "a manifest that says where the videos are"
+        )
 
 
 def _objects_on_first_frame(folder: Path) -> dict[int, np.ndarray]:

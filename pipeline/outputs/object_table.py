@@ -79,11 +79,22 @@ def _joined(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "first_frame": seen[0]["first_frame"],
         "last_frame": max((row["last_frame"] for row in seen), key=lambda frame: frame or 0),
         "frames_visible": sum(frames),
-        "sure_spans": [span for row in seen for span in row["sure_spans"]],
+        "sure_spans": _joined_spans([span for row in seen for span in row["sure_spans"]]),
         **{name: np.average([row[name] for row in seen], weights=frames) for name in MEANS if sum(frames)},
         "max_area_px": max((row["max_area_px"] for row in seen), key=lambda area: area or 0),
         **_joined_embedding([row for row in seen if row["embedding"] is not None]),
     }
+
+
+def _joined_spans(spans: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return spans in order, those that touch as one."""
+    joined: list[dict[str, Any]] = []
+    for span in spans:
+        if joined and span["start_frame"] <= joined[-1]["stop_frame"]:
+            joined[-1] |= {name: span[name] for name in ("stop_frame", "stop_seconds")}
+        else:
+            joined.append(dict(span))
+    return joined
 
 
 def _joined_embedding(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

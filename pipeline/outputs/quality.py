@@ -3,7 +3,7 @@
 No signal knows the truth. Each says that something happened that good masks rarely do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -44,6 +44,19 @@ class Masklet:
     prompted: np.ndarray  # bool
     size_hw: tuple[int, int]  # of the video
 
+    def rows(self, which: np.ndarray) -> "Masklet":
+        """Return some of its rows."""
+        return replace(self, **{name: getattr(self, name)[which] for name in ARRAYS})
+
+    def and_then(self, later: "Masklet") -> "Masklet":
+        """Return its rows and later ones."""
+        return replace(
+            self, **{name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in ARRAYS}
+        )
+
+
+ARRAYS = [each.name for each in fields(Masklet) if each.name != "size_hw"]
+
 
 @dataclass(frozen=True)
 class Signals:
@@ -53,6 +66,27 @@ class Signals:
     moved: np.ndarray
     at_edge: np.ndarray  # bool
     was_lost: np.ndarray  # bool: empty now, and not a frame before
+
+    def last(self, frames: int) -> "Signals":
+        """Return those of the last frames."""
+        return Signals(*(getattr(self, each.name)[-frames:] for each in fields(self)))
+
+
+class Comparison:
+    """Compares each frame of an object with those before, however the frames are cut into parts."""
+
+    def __init__(self, config: QualityConfig):
+        self.config = config
+        self._recent: dict[int, Masklet] = {}  # by object id: what the next frames are compared with
+
+    def signals(self, object_id: int, masklet: Masklet) -> Signals:
+        """Return the signals of the object's next frames, one or more."""
+        recent = self._recent.get(object_id)
+        whole = masklet if recent is None else recent.and_then(masklet)
+        last = len(whole.frame_index) - 1
+        visible = np.flatnonzero(whole.area_px > 0)[-self.config.recent_frames :]
+        self._recent[object_id] = whole.rows(np.union1d(visible, [last]))
+        return signals_of(whole, self.config).last(len(masklet.frame_index))
 
 
 def signals_of(masklet: Masklet, config: QualityConfig) -> Signals:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.outputs.quality import Masklet, QualityConfig, severities, signals_of
+from pipeline.outputs.quality import Comparison, Masklet, QualityConfig, severities
 from pipeline.schemas import QUALITY
 
 # Of the mask table: all but the masks.
@@ -41,15 +41,15 @@ def masklets_of(rows: pa.Table, size_hw: tuple[int, int]) -> dict[int, Masklet]:
 
 
 def quality_rows(
-    video_id: str, object_id: int, masklet: Masklet, stray_share: np.ndarray, config: QualityConfig
+    video_id: str, object_id: int, masklet: Masklet, stray_share: np.ndarray, comparison: Comparison
 ) -> pa.Table:
-    """Return one row a frame of an object.
+    """Return one row a frame of an object; frames that follow on these are for the next call.
 
     Args:
         stray_share: (frame,), NaN where it was not measured.
     """
-    signals = signals_of(masklet, config)
-    found = severities(masklet, signals, stray_share, config)
+    signals = comparison.signals(object_id, masklet)
+    found = severities(masklet, signals, stray_share, comparison.config)
     count = len(masklet.frame_index)
     columns: dict[str, Any] = {
         "video_id": [video_id] * count,
@@ -69,19 +69,28 @@ def quality_rows(
 
 
 def drift_flags(table: Path, config: QualityConfig) -> list[str]:
-    """Return what is amiss somewhere in a shard's mask table, such as `drift:lost`; no mask is decoded."""
+    """Return what is amiss somewhere in a shard's mask table, such as `drift:lost`; no mask is decoded.
+
+    One row group is in memory at a time.
+    """
+    flags, comparison = set(), Comparison(config)
     with pq.ParquetFile(table) as file:
-        sizes = file.read_row_group(0, ["rle.size"]) if file.num_row_groups else None
-        if sizes is None or not sizes.num_rows:
-            return []
-        rows = file.read(COLUMNS)
-    height, width = sizes["rle"][0].as_py()["size"]
-    flags = set()
-    for masklet in masklets_of(rows, (height, width)).values():
-        unmeasured = np.full(len(masklet.frame_index), np.nan)
-        found = severities(masklet, signals_of(masklet, config), unmeasured, config)
-        flags |= {f"drift:{reason}" for reason, values in found.items() if (values >= FLAGGED).any()}
+        size_hw = _size_of(file)
+        for group in range(file.num_row_groups):
+            for object_id, masklet in masklets_of(file.read_row_group(group, COLUMNS), size_hw).items():
+                unmeasured = np.full(len(masklet.frame_index), np.nan)
+                signals = comparison.signals(object_id, masklet)
+                found = severities(masklet, signals, unmeasured, config)
+                flags |= {f"drift:{reason}" for reason, values in found.items() if (values >= FLAGGED).any()}
     return sorted(flags)
+
+
+def _size_of(file: pq.ParquetFile) -> tuple[int, int]:
+    """Return the video's (height, width); that of nothing where there are no masks."""
+    for sizes in file.iter_batches(1, columns=["rle.size"]):
+        height, width = sizes["rle"][0].as_py()["size"]
+        return height, width
+    return 0, 0
 
 
 def _worst_first(found: Mapping[str, np.ndarray], i: int) -> list[str]:

@@ -27,6 +27,8 @@ from pipeline.storage.uris import local_path
 if TYPE_CHECKING:
     import supervision as sv
 
+# Of parts: the masks' columns, and whether the object was tracked from a later frame back to this one.
+PART = MASKS.append(pa.field("is_backward", pa.bool_(), nullable=False))
 ROW_ORDER = ("video_id", "frame_index", "object_id")
 
 
@@ -98,11 +100,18 @@ class MaskTable:
 
         Memory holds one row group a shard of one video.
         """
-        files = sorted(self._dataset.get_fragments(), key=lambda file: file.path)
-        for _, of_one_video in groupby(files, key=lambda file: file.path.rpartition("/")[0]):
-            rows = heapq.merge(*map(self._rows, of_one_video), key=itemgetter(*ROW_ORDER))
+        for rows in self._by_video():
             for _, of_one_frame in groupby(rows, key=itemgetter("video_id", "frame_index")):
                 yield _frame_of(list(of_one_frame))
+
+    def parts(self, rows: int) -> Iterator[pa.Table]:
+        """Yield tables of schema `PART`, of so many rows or fewer of one video, in the order of the frames.
+
+        Memory holds as much as while iterating.
+        """
+        for of_one_video in self._by_video():
+            while part := list(islice(of_one_video, rows)):
+                yield pa.Table.from_pylist(part, schema=PART)
 
     def head(self, rows: int) -> pa.Table:
         """Return some first rows."""
@@ -121,10 +130,17 @@ class MaskTable:
         table = self._dataset.to_table(columns=wanted, filter=self._filter)
         return table.sort_by([(column, "ascending") for column in ROW_ORDER])
 
+    def _by_video(self) -> Iterator[Iterator[dict[str, Any]]]:
+        files = sorted(self._dataset.get_fragments(), key=lambda file: file.path)
+        for _, of_one_video in groupby(files, key=lambda file: file.path.rpartition("/")[0]):
+            yield heapq.merge(*map(self._rows, of_one_video), key=itemgetter(*ROW_ORDER))
+
     def _rows(self, file: ds.Fragment) -> Iterator[dict[str, Any]]:
+        is_backward = (file.physical_schema.metadata or {}).get(b"direction") == b"backward"
         # One row group after the other: `to_batches` would read ahead without a bound that is ours.
         for row_group in file.split_by_row_group(self._filter, schema=MASKS):
-            yield from row_group.to_table(schema=MASKS, filter=self._filter).to_pylist()
+            for row in row_group.to_table(schema=MASKS, filter=self._filter).to_pylist():
+                yield {**row, "is_backward": is_backward}
 
 
 @dataclass(frozen=True)

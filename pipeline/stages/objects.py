@@ -13,7 +13,7 @@ from pipeline.engine.appearance import EXTRACTOR, appearance_of
 from pipeline.engine.state import VideoState
 from pipeline.inputs.frames import FramesConfig, open_frames
 from pipeline.outputs.object_table import Embedding, joined_rows, object_file, object_rows, read_objects
-from pipeline.records import Frame, Rle
+from pipeline.records import Direction, Frame, Rle
 from pipeline.stages.extractor import embed
 from pipeline.storage.workspace import Workspace
 from pipeline.work.commits import TABLE
@@ -60,7 +60,8 @@ class Describer:
     def _embeddings(self, table: Path) -> dict[int, Embedding]:
         if not self.config.embeddings:
             return {}
-        looks = {i: appearance_of(bank.sightings) for i, bank in self.state.objects.items()}
+        left_out = self._of_the_other_pass(table)
+        looks = {i: appearance_of(bank.sightings, left_out[i]) for i, bank in self.state.objects.items()}
         own = {i: Embedding(look.embedding, look.frames) for i, look in looks.items() if look is not None}
         if self.config.extractor is None:
             return own
@@ -71,6 +72,16 @@ class Describer:
             for frame in frames:
                 self.on_frame()
                 yield frame
+
+    def _of_the_other_pass(self, table: Path) -> dict[int, set[int]]:
+        """Return by object id its first key frame, if another pass writes the row of it and counts it."""
+        firsts = {i: bank.first_frame for i, bank in self.state.objects.items()}
+        if self.state.direction is Direction.FORWARD:
+            return {i: set() for i in firsts}
+        some = [("frame_index", "in", set(firsts.values()))]
+        rows = pq.read_table(table, columns=["object_id", "frame_index"], filters=some).to_pylist()
+        written = {(row["object_id"], row["frame_index"]) for row in rows}
+        return {i: {first} - {t for object_id, t in written if object_id == i} for i, first in firsts.items()}
 
 
 def _masks(table: Path, embeddings: Mapping[int, Embedding]) -> dict[int, dict[int, Rle]]:

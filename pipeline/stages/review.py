@@ -1,19 +1,22 @@
 """Which frames of a run most need a look, and what to write down where a mask is wrong."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.errors import InputMissing
 from pipeline.outputs.islands import stray_share
-from pipeline.outputs.quality import QualityConfig
-from pipeline.outputs.quality_table import COLUMNS, masklets_of, quality_rows
-from pipeline.outputs.reader import read_masks
+from pipeline.outputs.quality import Comparison, QualityConfig
+from pipeline.outputs.quality_table import masklets_of, quality_rows
+from pipeline.outputs.reader import PART, read_masks
+from pipeline.records import Rle
 from pipeline.schemas import QUALITY
+
+ROWS_A_PART = 5000  # that are measured at a time
+MEASURED = QUALITY.append(PART.field("is_backward"))
 
 
 @dataclass
@@ -38,65 +41,103 @@ class Suggestion:
     video_id: str
     object_id: int
     frame_index: int
-    severity: float  # the highest of the event that begins here
+    severity: float  # the highest of the event that tracking came to here
     reasons: tuple[str, ...]
 
 
-def quality_of(run: str, video_id: str, config: QualityConfig) -> pa.Table:
-    """Return the quality rows of one video's masks, by object and frame.
+@dataclass
+class Event:
+    """What happens to an object, in one direction, on frames near each other; rows of `MEASURED`."""
+
+    first: dict[str, Any]
+    last: dict[str, Any]
+    worst: dict[str, Any]
+
+    def goes_on(self, row: dict[str, Any], min_gap_frames: int) -> bool:
+        """Say whether a later row is near enough to be part of it."""
+        is_near = row["frame_index"] - self.last["frame_index"] < min_gap_frames
+        return is_near and row["is_backward"] == self.last["is_backward"]
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.last = row
+        if row["severity"] > self.worst["severity"]:
+            self.worst = row
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """The row that tracking came to first."""
+        return self.last if self.last["is_backward"] else self.first
+
+
+def quality_of(
+    run: str, video_id: str, config: QualityConfig, rows_a_part: int = ROWS_A_PART
+) -> Iterator[pa.Table]:
+    """Yield rows of `MEASURED`, of one video's masks, part by part in the order of the frames.
+
+    A part is ordered by object, then frame. However the rows are cut into parts, they say the same.
 
     Raises:
         InputMissing: There are no masks of it.
     """
-    masks = read_masks(run, video_id=video_id)
-    strays: dict[int, list[float]] = defaultdict(list)
-    size_hw = None
-    for frame in masks:
-        for object_id, rle in zip(frame.object_ids, frame.rles, strict=True):
-            strays[object_id].append(stray_share(rle))
-            size_hw = rle.size_hw
-    if size_hw is None:
+    comparison, is_there = Comparison(config), False
+    for rows in read_masks(run, video_id=video_id).parts(rows_a_part):
+        is_there = True
+        yield _measured(video_id, rows, comparison)
+    if not is_there:
         raise InputMissing(f"{run}: no masks of video {video_id!r}")
-    tables = [
-        quality_rows(video_id, object_id, masklet, np.array(strays[object_id]), config)
-        for object_id, masklet in masklets_of(masks.to_table(COLUMNS), size_hw).items()
-    ]
+
+
+def _measured(video_id: str, rows: pa.Table, comparison: Comparison) -> pa.Table:
+    rles = [Rle(tuple(rle["size"]), rle["counts"]) for rle in rows["rle"].to_pylist()]
+    strays, object_ids = np.array([stray_share(rle) for rle in rles]), rows["object_id"].to_numpy()
+    is_backward, tables = rows["is_backward"].to_numpy(), []
+    for object_id, masklet in masklets_of(rows, rles[0].size_hw).items():
+        own = object_ids == object_id
+        measured = quality_rows(video_id, object_id, masklet, strays[own], comparison)
+        tables.append(measured.append_column(MEASURED.field("is_backward"), [is_backward[own]]))
     return pa.concat_tables(tables)
 
 
-def suggestions(quality: pa.Table, config: ReviewConfig) -> list[Suggestion]:
-    """Return the frames of one video that most need a look, worst first.
+def suggestions(quality: Iterable[pa.Table], config: ReviewConfig) -> list[Suggestion]:
+    """Return the frames of one video that most need a look, worst first; each has a reason, no prompt.
 
-    What happens to an object on frames near each other is one event. Its first frame is suggested: a
-    correction there mends the rest too.
+    What happens to an object on frames near each other is one event. The frame that tracking came to first
+    is suggested, on the way back the last: a correction there mends the rest too.
+
+    Args:
+        quality: The video's rows of `MEASURED`, in parts; each object's in the order of frames.
     """
-    rows = [row for row in quality.to_pylist() if row["severity"] >= config.min_severity]
-    found = []
-    for _, of_object in groupby(rows, key=lambda row: row["object_id"]):
-        found += [_suggestion(event) for event in _events(list(of_object), config.min_gap_frames)]
+    found = map(_suggestion, _events(_severe(quality, config.min_severity), config.min_gap_frames))
     return sorted(found, key=lambda s: (-s.severity, s.frame_index, s.object_id))[: config.per_video]
 
 
-def _events(rows: Sequence[dict], min_gap_frames: int) -> Iterator[list[dict]]:
-    """Yield rows of one object, in frame order, cut where none follows for a while."""
-    event: list[dict] = []
+def _severe(quality: Iterable[pa.Table], min_severity: float) -> Iterator[dict[str, Any]]:
+    for part in quality:
+        severity = part["severity"].to_numpy()
+        yield from part.filter((severity >= min_severity) & (severity > 0)).to_pylist()
+
+
+def _events(rows: Iterable[dict[str, Any]], min_gap_frames: int) -> Iterator[Event]:
+    """Yield the events of all objects; one ends where no row follows for a while."""
+    latest: dict[int, Event] = {}  # by object id
     for row in rows:
-        if event and row["frame_index"] - event[-1]["frame_index"] >= min_gap_frames:
+        event = latest.get(row["object_id"])
+        if event is not None and event.goes_on(row, min_gap_frames):
+            event.add(row)
+            continue
+        if event is not None:
             yield event
-            event = []
-        event.append(row)
-    if event:
-        yield event
+        latest[row["object_id"]] = Event(row, row, row)
+    yield from latest.values()
 
 
-def _suggestion(event: Sequence[dict]) -> Suggestion:
-    first, worst = event[0], max(event, key=lambda row: row["severity"])
-    reasons = dict.fromkeys([*first["reasons"], *worst["reasons"]])
+def _suggestion(event: Event) -> Suggestion:
+    origin, worst = event.origin, event.worst
+    reasons = dict.fromkeys([*origin["reasons"], *worst["reasons"]])
     return Suggestion(
-        first["video_id"], first["object_id"], first["frame_index"], worst["severity"], tuple(reasons)
+        video_id=origin["video_id"],
+        object_id=origin["object_id"],
+        frame_index=origin["frame_index"],
+        severity=worst["severity"],
+        reasons=tuple(reasons),
     )
-
-
-def joined(tables: Sequence[pa.Table]) -> pa.Table:
-    """Return the quality rows of all videos."""
-    return pa.concat_tables(tables) if tables else QUALITY.empty_table()

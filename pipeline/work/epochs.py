@@ -24,6 +24,7 @@ import psutil
 
 from pipeline.errors import RunInUse, StorageError, UsageError
 from pipeline.storage.store import StorageConfig
+from pipeline.storage.uris import local_path
 from pipeline.work.run_folder import RunFolder, as_json
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ def refuse_careless_store(run: RunFolder, config: StorageConfig) -> None:
 
     Raises:
         StorageError: It overwrites, and the user has not promised to be the only writer.
+        UsageError: There is no such bucket, or there can be no such folder.
     """
     if config.single_writer:
         return
@@ -69,7 +71,9 @@ def refuse_careless_store(run: RunFolder, config: StorageConfig) -> None:
     try:
         first, second = run.store.create(probe, b"first"), run.store.create(probe, b"second")
     except FileNotFoundError:
-        raise UsageError(f"{run.root}: there is no such bucket") from None
+        is_folder = local_path(run.root) is not None
+        problem = "no folder can be made here; give another run=" if is_folder else "there is no such bucket"
+        raise UsageError(f"{run.root}: {problem}") from None
     run.store.remove(probe)
     if not first or second:
         raise StorageError(

@@ -12,7 +12,7 @@ from pipeline.errors import InputMissing, ManifestError
 from pipeline.inputs.manifest import ManifestConfig, UnreadableVideos, VideoPrompts, load_manifest
 from pipeline.inputs.probe import VideoFacts
 from pipeline.inputs.source import SourceConfig
-from pipeline.records import Prompt, Rle
+from pipeline.records import Direction, Prompt, Rle
 from tests.inputs.clips import cut_short
 
 FULL_MASK = coco.encode(np.ones((48, 64), np.uint8, order="F"))
@@ -99,6 +99,23 @@ def test_rows_must_agree(second, column, check):
 
     with pytest.raises(ManifestError, match=rf"row 1, column {column}: .*row 0"):
         check(first, first | second)
+
+
+def test_a_video_may_be_named_in_two_ways(check, clip):
+    [video] = check(BOX, BOX | {"frame_index": 1, "video_uri": f"{clip.parent}/./{clip.name}"})
+
+    assert video.video_uri == str(clip)
+
+
+def test_a_row_without_a_label_has_that_of_its_objects_other_rows(check):
+    [video] = check(
+        BOX | {"label": None},
+        BOX | {"label": "cat", "frame_index": 1},
+        POINT | {"label": None, "frame_index": 2, "kind": "correction"},
+        BOX | {"object_id": 2},
+    )
+
+    assert [prompt.label for prompt in video.prompts] == ["cat", "cat", "cat", None]
 
 
 def test_all_faults_come_at_once_in_the_order_of_rows(check):
@@ -262,3 +279,20 @@ def test_a_correction_comes_after_a_keyframe_of_its_object(check):
     for frame_index in (1, 2):
         with pytest.raises(ManifestError, match="a keyframe of this object on an earlier frame"):
             check(BOX | {"frame_index": 2}, correction | {"frame_index": frame_index})
+
+
+@pytest.mark.parametrize(
+    ("keyframes", "directions", "named"),
+    [
+        ([], (Direction.FORWARD,), "none; allowed: .* an earlier frame, where tracking.direction=forward"),
+        ([4, 6], (Direction.FORWARD,), "frame 4, frame 6; allowed: .* an earlier frame, .*=forward"),
+        ([1], (Direction.BACKWARD,), "frame 1; allowed: .* a later frame, .*=backward"),
+        ([3], tuple(Direction), "frame 3; allowed: .* an earlier or a later frame, .*=both"),
+    ],
+)
+def test_a_correction_of_what_is_not_tracked_names_object_frames_and_direction(
+    check, keyframes, directions, named
+):
+    rows = [BOX | {"frame_index": t} for t in keyframes]
+    with pytest.raises(ManifestError, match=f"'correction' of object 1 at frame 3; its keyframes: {named}"):
+        check(*rows, BOX | {"frame_index": 3, "kind": "correction"}, directions=directions)

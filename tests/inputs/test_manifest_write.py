@@ -1,3 +1,4 @@
+import csv
 import re
 
 import numpy as np
@@ -75,12 +76,85 @@ def test_every_unreadable_cell_is_named(tmp_path):
 
 
 def test_a_value_of_the_wrong_kind_writes_nothing(tmp_path):
-    (tmp_path / "p.csv").write_text('video_id,video_uri,object_id,box_xyxy\na,a.mp4,1,"[1, 2]"\n')
+    (tmp_path / "p.csv").write_text(f"video_id,video_uri,object_id\na,a.mp4,{2**40}\n")
 
     with pytest.raises(ManifestError, match=r"p\.parquet"):
         write_manifest(rows_from_csv(tmp_path / "p.csv", tmp_path), tmp_path / "p.parquet")
 
     assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "form"),
+    [
+        ("points_xy", "[50, 100]", "[[50, 100]]"),
+        ("points_xy", "50, 100", "[[50, 100]]"),
+        ("points_xy", "5", "[[50, 100]]"),
+        ("points_xy", '[["50", "100"]]', "[[50, 100]]"),
+        ("point_labels", "1", "[1]"),
+        ("box_xyxy", "[1, 2, 3]", "[x0, y0, x1, y1]"),
+    ],
+)
+def test_a_cell_of_another_form_is_named_with_the_form_it_should_have(tmp_path, column, cell, form):
+    cells = {"video_id": "a", "video_uri": "a.mp4", "object_id": "1", "points_xy": "[[1, 2]]", column: cell}
+    path = write_csv(tmp_path / "p.csv", cells)
+
+    with pytest.raises(ManifestError) as caught:
+        rows_from_csv(path, tmp_path)
+
+    assert f"p.csv, line 2, column {column}: found {cell!r}; allowed: " in str(caught.value)
+    assert form in str(caught.value)
+
+
+def write_csv(path, *rows):
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+        table.writeheader()
+        table.writerows(rows)
+    return path
+
+
+SUGGESTION = {"video_id": "a", "object_id": "1", "frame_index": "3", "severity": "1.20"}
+BASE = [{"video_id": "a", "video_uri": "clips/a.mp4", "object_id": 1, "frame_index": 0}]
+
+
+def test_what_nobody_filled_in_is_left_out_and_counted(tmp_path, caplog):
+    filled_in = SUGGESTION | {"points_xy": "[[1, 2]]", "point_labels": "[1]"}
+    path = write_csv(tmp_path / "p.csv", SUGGESTION, filled_in, SUGGESTION)
+
+    with caplog.at_level("INFO"):
+        rows = rows_from_csv(path, tmp_path, BASE)
+
+    assert len(rows) == 1
+    assert "p.csv: rows left out, since nothing is filled in: 2 of 3" in caplog.text
+
+
+def test_labels_without_points_are_a_fault(tmp_path):
+    path = write_csv(tmp_path / "p.csv", SUGGESTION | {"points_xy": "", "point_labels": "[1]"})
+
+    with pytest.raises(ManifestError, match=r"line 2, column point_labels: found '\[1\]' without points_xy"):
+        rows_from_csv(path, tmp_path, BASE)
+
+
+def test_a_video_that_the_base_does_not_know_is_named_with_those_it_knows(tmp_path):
+    path = write_csv(tmp_path / "p.csv", SUGGESTION | {"video_id": "b", "box_xyxy": "[1, 2, 3, 4]"})
+
+    with pytest.raises(ManifestError, match="column video_id: found 'b', which base= does not know.*'a'"):
+        rows_from_csv(path, tmp_path, BASE)
+    with pytest.raises(ManifestError, match="column video_uri: nothing; allowed: a value, or base=MANIFEST"):
+        rows_from_csv(path, tmp_path)
+
+
+def test_uris_of_the_csv_start_from_it_and_those_of_the_base_stay(tmp_path):
+    cells = SUGGESTION | {"box_xyxy": "[1, 2, 3, 4]", "prompt_video_uri": "b.mp4"}
+    path = write_csv(tmp_path / "elsewhere" / "p.csv", cells, cells | {"video_uri": "../clips/a.mp4"})
+
+    first, second = rows_from_csv(path, tmp_path, BASE)
+
+    assert first["prompt_video_uri"] == str(tmp_path / "elsewhere" / "b.mp4")
+    assert first["video_uri"] == "clips/a.mp4"
+    assert second["video_uri"] == str(tmp_path / "clips" / "a.mp4")
 
 
 @pytest.mark.parametrize("name", ["p.csv", "p.parquet"])

@@ -88,7 +88,7 @@ def half(first, last, area, vector, frames, weights="abc"):
         "frames_visible": last - first + 1,
         "mean_area_px": float(area),
         "max_area_px": area,
-        "sure_spans": [dict.fromkeys(("start_frame", "start_seconds"), first)],
+        "sure_spans": [dict(zip(SPAN, (first, last + 1, first / 10, (last + 1) / 10), strict=True))],
         "mean_object_score": 1.0,
         "mean_iou_score": 0.5,
         "extractor": "sam2",
@@ -102,9 +102,18 @@ def test_an_object_of_two_shards_is_one_row_weighted_by_frames():
     (row,) = joined_rows([half(10, 39, 8, [0, 1], [11]), half(0, 9, 4, [1, 0], [0, 4, 9])])
     assert (row["first_frame"], row["last_frame"], row["frames_visible"]) == (0, 39, 40)
     assert (row["mean_area_px"], row["max_area_px"]) == (7, 8)
-    assert [span["start_frame"] for span in row["sure_spans"]] == [0, 10]
     assert row["embedding"] == pytest.approx(np.array([3, 1]) / 10**0.5)
     assert row["embedding_frames"] == [0, 4, 9, 11]
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [(10, [[0, 40, 0.0, 4.0]]), (12, [[0, 10, 0.0, 1.0], [12, 40, 1.2, 4.0]])],
+    ids=["one sighting", "two sightings"],
+)
+def test_spans_of_two_shards_that_touch_are_one(start, expected):
+    (row,) = joined_rows([half(start, 39, 8, [0, 1], [12]), half(0, 9, 4, [1, 0], [0])])
+    assert [[span[name] for name in SPAN] for span in row["sure_spans"]] == expected
 
 
 def test_embeddings_of_two_models_are_never_mixed():

@@ -7,11 +7,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.engine.config import Directions, TrackingConfig
 from pipeline.errors import UsageError
 from pipeline.inputs.frames import FramesConfig, open_frames
+from pipeline.records import Prompt
 from pipeline.stages.extractor import crop, embed
 from pipeline.stages.objects import IdentityConfig, write_objects
 from pipeline.work.run_folder import RunFolder
+from pipeline.work.shards import in_directions
+from tests.clips import DISC_BOX
 from tests.outputs.tables import encoded
 from tests.stages.segmenting import CONFIG, Cut, segment
 
@@ -99,6 +103,21 @@ def test_an_extractor_of_ones_own_sees_the_objects_on_their_best_frames(shard, f
         assert row["extractor"] == f"{HERE}:mean_colour"
         assert set(row["embedding_frames"]) == set(own[i]["embedding_frames"])
         assert np.linalg.norm(row["embedding"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_of_two_passes_the_first_key_frame_counts_once(shard, tmp_path):
+    prompt = Prompt(1, 5, box_xyxy=(DISC_BOX[0] + 5, DISC_BOX[1], DISC_BOX[2] + 5, DISC_BOX[3]))
+    late = replace(shard, prompts=(prompt,))
+    # So many frames are kept that the key frame is among them, whichever is the best.
+    both = replace(
+        CONFIG, tracking=TrackingConfig(direction=Directions.both), identity=IdentityConfig(best_frames=64)
+    )
+    for one in in_directions(late, Directions.both.each):
+        segment(one, tmp_path, config=both)
+    row = objects_of(tmp_path)[1]
+    assert row["embedding_frames"] == sorted(set(row["embedding_frames"]))
+    assert 5 in row["embedding_frames"]
+    assert len(row["sure_spans"]) == 1
 
 
 def test_a_crop_is_the_tight_box_at_the_frames_size():

@@ -47,6 +47,11 @@ def test_epochs_rise_and_only_the_newest_is_not_superseded(run):
     assert [run.superseded(epoch.number) for epoch in epochs] == [True, True, False]
 
 
+def test_a_place_for_no_folder_is_not_called_a_bucket():
+    with pytest.raises(UsageError, match="^/proc/none: no folder can be made here"):
+        refuse_careless_store(RunFolder.of("/proc/none"), StorageConfig())
+
+
 def test_a_driver_of_this_machine_that_lives_keeps_the_run(run):
     claim(run, QUICK)
     with pytest.raises(RunInUse, match=rf"process {os.getpid()} on {socket.gethostname()}.*take_over=true"):
