@@ -110,6 +110,15 @@ class TrackingConfig:
             )
 
 
+def refuse_capture_with_policy(engine: EngineConfig, tracking: TrackingConfig) -> None:
+    """Raise ValueError for two settings that do not go together."""
+    if engine.capture and tracking.memory is not MemoryPolicy.sam2:
+        raise ValueError(
+            f"tracking.memory={tracking.memory.value} chooses masks on the host, which no graph does: "
+            "engine.capture must be false, got true"
+        )
+
+
 def choose_device(choice: DeviceChoice) -> torch.device:
     """Return the device asked for; `auto` is CUDA where there is one, otherwise the CPU.
 

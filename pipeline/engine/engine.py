@@ -22,7 +22,13 @@ from sam2.modeling.sam2_base import SAM2Base
 
 from pipeline.engine.candidates import HeadOutput
 from pipeline.engine.captured import Captured
-from pipeline.engine.config import DTYPE, EngineConfig, TrackingConfig, choose_device
+from pipeline.engine.config import (
+    DTYPE,
+    EngineConfig,
+    TrackingConfig,
+    choose_device,
+    refuse_capture_with_policy,
+)
 from pipeline.engine.cpu_tuning import keep_freed_memory, tune_thread
 from pipeline.engine.features import FrameFeatures, encode_frames
 from pipeline.engine.frame_step import Found, FrameOutput, FrameStep
@@ -51,15 +57,11 @@ class Engine:
     def __init__(self, model: SAM2Base, config: EngineConfig, tracking: TrackingConfig | None = None):
         """Take a copy of `model`, which is left as it is."""
         self.config, self.tracking = config, tracking or TrackingConfig()
+        refuse_capture_with_policy(self.config, self.tracking)
         self.device = choose_device(config.device)
         if config.capture and self.device.type != "cuda":
             raise UsageError(f"engine.capture=true needs a CUDA device, got {self.device.type}")
         self.judge = JUDGES.get(self.tracking.memory)
-        if config.capture and self.judge:
-            raise UsageError(
-                f"tracking.memory={self.tracking.memory.value} chooses masks on the host, "
-                "which no graph does: engine.capture must be false, got true"
-            )
         if self.device.type == "cpu":
             tune_thread()
             keep_freed_memory()

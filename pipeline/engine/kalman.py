@@ -1,6 +1,7 @@
-"""Where a box is going: a Kalman filter of constant velocity, with the noise of SORT and its heirs.
+"""Where a box is going: a Kalman filter of constant velocity, with noise that goes by the size of the box.
 
-Source: Bewley et al., Simple Online and Realtime Tracking, arXiv 1602.00763; sizes of noise as in ByteTrack.
+Source: Bewley et al., Simple Online and Realtime Tracking, arXiv 1602.00763; the weights of noise are
+ByteTrack's, each side's by its own length as in BoT-SORT.
 """
 
 from typing import NamedTuple

@@ -52,7 +52,8 @@ def look_back(
 
     Conditioning frames, of any age, have the model's last row. A gap, left by a conditioning frame among the
     last ones, is skipped and not filled by an older frame, unless that one is not among those chosen: then it
-    is looked at like any other. Anchors of a memory policy are looked at like conditioning frames. Fewer
+    is looked at like any other. Anchors of a memory policy are looked at like conditioning frames, the newest
+    frame beside that as itself. Fewer
     memories than the official number cost less and change masks. Backwards, all is mirrored.
     """
     conditioning = bank.conditioning
@@ -81,12 +82,14 @@ def _recent(
     bank: ObjectState, chosen: Sequence[int], frame_index: int, reach: Reach, step: int
 ) -> tuple[list[torch.Tensor], list[int]]:
     """Return memories of the last frames, the newest last, and their rows: the age, or the rank, less one."""
-    if reach.ranked:
-        newest = sorted(bank.memories.keys() - bank.anchors, key=lambda t: abs(frame_index - t))
-        newest = newest[: reach.memory_frames][::-1]
-        return [bank.memories[t] for t in newest], list(range(len(newest)))[::-1]
     others = bank.conditioning.keys() - set(chosen)
     memories = bank.memories | {t: bank.conditioning[t].memory for t in others}
+    if reach.ranked:
+        ages = {t: step * (frame_index - t) for t in memories}
+        near = [t for t, age in ages.items() if t not in others or 0 < age <= MEMORY_SPAN_FRAMES]
+        newest = sorted((t for t in near if t not in bank.anchors or ages[t] == 1), key=ages.__getitem__)
+        newest = newest[: reach.memory_frames][::-1]
+        return [memories[t] for t in newest], list(range(len(newest)))[::-1]
     ages = [age for age in range(reach.memory_frames, 0, -1) if frame_index - step * age in memories]
     return [memories[frame_index - step * age] for age in ages], [age - 1 for age in ages]
 

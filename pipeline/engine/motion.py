@@ -50,9 +50,9 @@ def _noted(notes: dict[str, torch.Tensor], frame_index: int) -> tuple[int, int |
     unsure: Iterable[int] = notes["unsure"].tolist()
     if "mean" not in notes:
         return 0, next(iter(unsure), None), None
-    motion = Motion(notes["mean"].numpy(), notes["covariance"].numpy())
-    for _ in range(abs(frame_index - int(notes["frame"]))):  # more than one after a key frame
-        motion = predicted(motion)
+    if abs(frame_index - int(notes["frame"])) > 1:  # a prompt in between says where the object is: begin anew
+        return 0, next(iter(unsure), None), None
+    motion = predicted(Motion(notes["mean"].numpy(), notes["covariance"].numpy()))
     return int(notes["steady"]), next(iter(unsure), None), motion
 
 

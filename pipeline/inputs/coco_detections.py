@@ -37,7 +37,7 @@ def rows_from_coco(uri: str, images_uri: str | None) -> tuple[list[Row], list[Fa
     if not _are_dicts(results) or not results:
         return [], [Fault(file, None, "annotations", "no list of any", f"a list of {RESULT}")]
     videos = _names(about.get("videos"))
-    frames = {_id(image, "id"): _frame_of(image, videos) for image in about["images"]}
+    frames = _frames(file if about is content else shown(images_uri or ""), about["images"], videos, faults)
     labels = _names(about.get("categories"))
     rows = [Row(file, number, result) for number, result in enumerate(results)]
     return [_read(row, frames, labels, faults) for row in rows], faults
@@ -85,11 +85,26 @@ def _place_of(row: Row, frames: Mapping[Any, Place | None]) -> tuple[Place, dict
     return (None, None), dict.fromkeys(("video_id", "video_uri", "frame_index"), fault)
 
 
+def _frames(
+    file: str, images: list[dict[str, Any]], videos: Mapping[Any, str], faults: list[Fault]
+) -> dict[Any, Place | None]:
+    """Return the place of each image by its id, and add ids that tell no image to the faults."""
+    frames: dict[Any, Place | None] = {}
+    for number, image in enumerate(images):
+        image_id = _id(image, "id")
+        if image_id is None or image_id in frames:
+            faults.append(Fault(file, number, "images.id", str(image.get("id")), "a whole number of its own"))
+        else:
+            frames[image_id] = _frame_of(image, videos)
+    return frames
+
+
 def _frame_of(image: dict[str, Any], videos: Mapping[Any, str]) -> Place | None:
     """Return the video and the frame that an image is; None if it does not say."""
     name = str(image.get("file_name", ""))
     digits = re.search(r"\d+$", posixpath.splitext(posixpath.basename(name))[0])
-    video, frame = _id(image, "video_id"), image.get("frame_index", image.get("frame_id"))
+    frames = (_id(image, name) for name in ("frame_index", "frame_id"))
+    video, frame = _id(image, "video_id"), next((f for f in frames if f is not None), None)
     video_id = posixpath.dirname(name) if video is None else videos.get(video, str(video))
     if frame is None and digits:
         frame = int(digits[0])
@@ -99,12 +114,16 @@ def _frame_of(image: dict[str, Any], videos: Mapping[Any, str]) -> Place | None:
 def _names(things: Any) -> dict[Any, str]:
     """Return names by id, of categories or videos."""
     things = things if _are_dicts(things) else []
-    return {_id(thing, "id"): str(thing.get("name", thing.get("id"))) for thing in things}
+    names = {_id(thing, "id"): str(thing.get("name", thing.get("id"))) for thing in things}
+    return {number: name for number, name in names.items() if number is not None}
 
 
 def _id(thing: Mapping[str, Any], name: str) -> int | str | None:
+    """Return an id; other libraries write whole numbers as floats where a column has gaps."""
     value = thing.get(name)
-    return value if isinstance(value, int | str) else None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 
 def _is_box(value: Any) -> TypeGuard[list[float]]:
@@ -121,5 +140,5 @@ def _json(uri: str) -> tuple[Any, list[Fault]]:
         data = fs.cat_file(path)
     try:
         return json.loads(data), []
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return None, [Fault(shown(uri), None, "(all)", f"no JSON: {error}", "a JSON file")]

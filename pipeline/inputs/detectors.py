@@ -5,7 +5,7 @@ remember what they saw.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -18,6 +18,7 @@ from pipeline.inputs.motion import MotionConfig, MotionDetector
 from pipeline.inputs.onnx_detector import OnnxConfig, OnnxDetector
 
 Detector = Callable[[np.ndarray], Found]
+MAKER = "expected a function without arguments that returns a detector, which is called with each frame"
 
 
 @dataclass
@@ -46,13 +47,27 @@ def detector_maker(config: DetectorConfig) -> Callable[[], Detector]:
     if config.detector == "onnx":
         detector = OnnxDetector(config.onnx)  # one for all videos: it is large, and remembers nothing
         return lambda: detector
-    module, _, function = config.detector.partition(":")
+    return partial(_made, config.detector, _imported(config.detector))
+
+
+def _imported(name: str) -> Callable[[], Detector]:
+    module, _, function = name.partition(":")
     try:
         return getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # whatever a module of the user's raises
         raise UsageError(
-            f"detector={config.detector}: expected motion, onnx or module:function: {error}"
+            f"detector={name}: expected motion, onnx or module:function: {type(error).__name__}: {error}"
         ) from None
+
+
+def _made(name: str, make: Callable[[], Detector]) -> Detector:
+    try:
+        detector = make()
+    except TypeError as error:
+        raise UsageError(f"detector={name}: {error}; {MAKER}") from None
+    if not callable(detector):
+        raise UsageError(f"detector={name}: returned {detector!r:.80}; {MAKER}")
+    return detector
 
 
 def detections_on(frame_index: int, image: np.ndarray, detector: Detector) -> Iterator[Detection]:
@@ -61,16 +76,32 @@ def detections_on(frame_index: int, image: np.ndarray, detector: Detector) -> It
     Raises:
         UsageError: The detector returns what no detector may.
     """
-    boxes, scores, labels = detector(image)
-    if np.shape(boxes) not in ((len(labels), 4), (0,)) or np.shape(scores) != (len(labels),):
-        raise UsageError(
-            f"detector, frame {frame_index}: found boxes of shape {np.shape(boxes)}, scores of shape "
-            f"{np.shape(scores)} and {len(labels)} labels; expected (n, 4), (n,) and n"
-        )
-    for (x0, y0, x1, y1), score, label in zip(np.asarray(boxes, float), scores, labels, strict=True):
-        box = clipped((float(x0), float(y0), float(x1), float(y1)), (image.shape[0], image.shape[1]))
+    boxes, scores, labels = _found(frame_index, detector(image))
+    for (x0, y0, x1, y1), score, label in zip(boxes, scores, labels, strict=True):
+        raw = (float(x0), float(y0), float(x1), float(y1))
+        found = _checked(frame_index, raw, float(score), label)  # before clipping, which makes boxes of NaN
+        box = clipped(found.box_xyxy, (image.shape[0], image.shape[1]))
         if box is not None:
-            yield _checked(frame_index, box, float(score), label)
+            yield replace(found, box_xyxy=box)
+
+
+def _found(frame_index: int, found: Any) -> Found:
+    """Return boxes, scores and labels, as many of each."""
+    where = f"detector, frame {frame_index}"
+    try:
+        boxes, scores, labels = found
+        shapes = np.shape(boxes), np.shape(scores), len(labels)
+    except (TypeError, ValueError):
+        raise UsageError(f"{where}: returned {found!r:.80}; expected (boxes, scores, labels)") from None
+    if shapes[0] not in ((shapes[2], 4), (0,)) or shapes[1] != (shapes[2],):
+        raise UsageError(
+            f"{where}: found boxes of shape {shapes[0]}, scores of shape {shapes[1]} and {shapes[2]} labels; "
+            "expected (n, 4), (n,) and n"
+        )
+    for label in labels:
+        if not isinstance(label, str | None):
+            raise UsageError(f"{where}: label {label!r:.80}; expected a name, such as 'person', or None")
+    return np.asarray(boxes, float), scores, labels
 
 
 def _checked(frame_index: int, box: Any, score: float, label: str | None) -> Detection:

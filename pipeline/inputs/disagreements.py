@@ -33,7 +33,8 @@ def corrections(
 ) -> list[Detection]:
     """Return the boxes that bring an object back to where the detector saw it, in frame order.
 
-    One for each time that mask and detector part: what comes after it is another run's to show.
+    One for each time that mask and detector part: what comes after it is another run's to show. None where
+    they have been parted ever since an earlier correction: another one a frame later would help no more.
 
     Args:
         detections: Of the object's tracklets, by frame.
@@ -41,13 +42,20 @@ def corrections(
     """
     found: list[Detection] = []
     apart: list[Detection] = []
-    first_prompted = min(tracked.prompted, default=-1)
-    for frame_index in sorted(detections.keys() & tracked.boxes.keys()):
-        detection = detections[frame_index]
-        if frame_index <= first_prompted or frame_index in tracked.prompted or detection not in good:
+    has_held, first_prompted = True, min(tracked.prompted, default=-1)
+    for frame_index in sorted((detections.keys() | set(tracked.prompted)) & tracked.boxes.keys()):
+        if frame_index in tracked.prompted:
+            has_held = has_held if frame_index <= first_prompted else False
             continue
-        apart = [*apart, detection] if _parts(detection, tracked.boxes[frame_index], policy) else []
-        if len(apart) == policy.parted_frames:
+        detection = detections[frame_index]
+        if frame_index <= first_prompted or detection not in good:
+            continue
+        if not _parts(detection, tracked.boxes[frame_index], policy):
+            has_held = True
+            apart.clear()
+            continue
+        apart.append(detection)
+        if len(apart) == policy.parted_frames and has_held:
             found.append(best(apart))
     return found
 

@@ -24,6 +24,13 @@ class OnnxKind(str, Enum):  # small letters, as users write them: OmegaConf goes
     detr = "detr"  # (1, query, 4): x, y, width, height as shares, and (1, query, class): logits
 
 
+EXPECTED = {
+    OnnxKind.yolo: "an output (1, 4 + classes, candidates), with more candidates than classes",
+    OnnxKind.yolo_nms: "an output (1, candidates, 6)",
+    OnnxKind.detr: "outputs (1, queries, 4), of shares, and (1, queries, classes)",
+}
+
+
 @dataclass
 class OnnxConfig:
     """Which network, and which of its boxes count."""
@@ -51,7 +58,7 @@ class OnnxDetector:
         self._config = config
         self._session = _session(config.model)
         self._input = self._session.get_inputs()[0]
-        self._names = Path(config.names).read_text().splitlines() if config.names else []
+        self._names = _class_names(config.names) if config.names else []
 
     def __call__(self, image: np.ndarray) -> Found:
         height, width = (_or(side, self._config.image_size_px) for side in self._input.shape[2:4])
@@ -78,6 +85,7 @@ def boxes_of(
         outputs: Of the network, as `OnnxKind` says.
         input_hw: Size of the network's input in pixels.
     """
+    outputs = _in_order(outputs, config.kind)
     pixels = np.array([input_hw[1], input_hw[0]] * 2)
     if config.kind is OnnxKind.yolo_nms:
         found = outputs[0][0]
@@ -87,13 +95,39 @@ def boxes_of(
         boxes, by_class = _corners(found[:, :4] / pixels), found[:, 4:]
         scores, classes = by_class.max(1), by_class.argmax(1)
     else:
-        centres, logits = sorted((output[0] for output in outputs), key=lambda o: o.shape[-1] != 4)
+        centres, logits = outputs[0][0], outputs[1][0]
         by_class = 1 / (1 + np.exp(-logits))
         boxes, scores, classes = _corners(centres), by_class.max(1), by_class.argmax(1)
-    kept = np.flatnonzero(scores >= config.min_score)
+    # Networks give degenerate boxes too, of low scores mostly.
+    is_box = np.isfinite(boxes).all(1) & (boxes[:, :2] < boxes[:, 2:]).all(1)
+    kept = np.flatnonzero((scores >= config.min_score) & is_box)
     if config.kind is OnnxKind.yolo:
         kept = kept[_not_doubled(boxes[kept], scores[kept], classes[kept], config.same_iou)]
     return boxes[kept], np.clip(scores[kept], 0, 1), classes[kept]
+
+
+def _in_order(outputs: Sequence[np.ndarray], kind: OnnxKind) -> list[np.ndarray]:
+    """Return the outputs that are read, boxes first; others, such as masks, are left aside.
+
+    Raises:
+        UsageError: There are none of the shapes that this kind has.
+    """
+    flat = [output for output in outputs if output.ndim == 3]
+    if kind is OnnxKind.detr:
+        boxes = [o for o in flat if o.shape[2] == 4 and o.min(initial=0) >= 0 and o.max(initial=0) <= 1]
+        logits = [o for o in flat if boxes and o is not boxes[0] and o.shape[1] == boxes[0].shape[1]]
+        found = [boxes[0], logits[0]] if logits else []
+    elif kind is OnnxKind.yolo_nms:
+        found = [output for output in flat if output.shape[2] == 6][:1]
+    else:
+        found = [output for output in flat if 4 < output.shape[1] < output.shape[2]][:1]
+    if not found:
+        shapes = [output.shape for output in outputs]
+        raise UsageError(
+            f"onnx.kind={kind.value} expects {EXPECTED[kind]}; this network gives {shapes}: try another "
+            "kind, or export it anew"
+        )
+    return found
 
 
 def _not_doubled(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, same_iou: float) -> np.ndarray:
@@ -124,4 +158,13 @@ def _session(model: str | None) -> Any:
         import onnxruntime
     except ImportError:
         raise UsageError("detector=onnx needs ONNX Runtime: pip install 'sam2-batch[onnx]'") from None
-    return onnxruntime.InferenceSession(model, providers=onnxruntime.get_available_providers())
+    try:
+        return onnxruntime.InferenceSession(model, providers=onnxruntime.get_available_providers())
+    except Exception as error:  # its own classes derive from nothing more
+        raise UsageError(f"{model}: ONNX Runtime can't load it: {error}") from None
+
+
+def _class_names(file: str) -> list[str]:
+    if not Path(file).is_file():
+        raise InputMissing(f"{file}: no such file; onnx.names must be a text file with a class a line")
+    return Path(file).read_text().splitlines()

@@ -1,7 +1,8 @@
 """TRACKLETS -> KEY FRAMES: on which frames a detector's box is given to SAM 2. Pure functions."""
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -97,8 +98,10 @@ def _resumed_on(tracklet: Tracklet, policy: PromptPolicy) -> list[int]:
     ]
 
 
-def _lies_between(frames: Collection[int], before: Detection, up_to: Detection) -> bool:
-    return any(before.frame_index < frame <= up_to.frame_index for frame in frames)
+def _lies_between(frames: Sequence[int], before: Detection, up_to: Detection) -> bool:
+    """Say whether one of the rising frames comes after the one and not after the other."""
+    place = bisect_right(frames, before.frame_index)
+    return place < len(frames) and frames[place] <= up_to.frame_index
 
 
 def _is_crowded(detection: Detection, on_frame: Sequence[Detection], policy: PromptPolicy) -> bool:

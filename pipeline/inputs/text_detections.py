@@ -29,7 +29,7 @@ def rows_from_yolo(uri: str, names_uri: str | None, faults: list[Fault]) -> Iter
     files = dict(_text_files(uri))
     names = files.pop("classes.txt", "").splitlines()
     if names_uri is not None:
-        names = dict(_text_files(names_uri)).popitem()[1].splitlines()
+        names = next((text.splitlines() for _, text in _text_files(names_uri)), [])
     for name, text in files.items():
         file, folder = _place(uri, name), posixpath.dirname(name)
         match = YOLO_NAME.fullmatch(posixpath.basename(name).removesuffix(".txt"))

@@ -134,7 +134,7 @@ def _tracked(run: str, video_id: str, given: Sequence[ManifestRow]) -> list[Trac
     except InputMissing:
         return []
     rows: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in masks.to_table(["box_xyxy", "prompted"]).to_pylist():
+    for row in masks.to_table(["box_xyxy", "prompted", "time_seconds"]).to_pylist():
         rows[row["object_id"]].append(row)
     return [
         _tracked_object(object_id, its, [row for row in given if row["object_id"] == object_id])
@@ -146,7 +146,8 @@ def _tracked_object(
     object_id: int, masks: Sequence[Mapping[str, Any]], given: Iterable[ManifestRow]
 ) -> TrackedObject:
     """Return what is known of an object up to its first prompt that the run was not made from."""
-    own = [row for row in given if row["prompt_video_uri"] is None and row["frame_index"] is not None]
+    own = [row for row in given if row["prompt_video_uri"] is None]
+    own = [{**row, "frame_index": _frame_of(row, masks)} for row in own]
     prompted = {mask["frame_index"] for mask in masks if mask["prompted"]}
     new = min((row["frame_index"] for row in own if row["frame_index"] not in prompted), default=None)
     return TrackedObject(
@@ -155,6 +156,14 @@ def _tracked_object(
         prompted,
         {row["frame_index"]: box for row in own if (box := _box(row["box_xyxy"])) is not None},
     )
+
+
+def _frame_of(row: ManifestRow, masks: Sequence[Mapping[str, Any]]) -> int:
+    """Return the frame of a prompt, also of one by time: the last one that does not start later."""
+    if row["frame_index"] is not None:
+        return row["frame_index"]
+    started = (mask["frame_index"] for mask in masks if mask["time_seconds"] <= row["time_seconds"])
+    return max(started, default=0)
 
 
 def _box(values: Sequence[float] | None) -> Box | None:

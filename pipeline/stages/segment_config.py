@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pipeline.engine.config import EngineConfig, TrackingConfig
+from pipeline.engine.config import EngineConfig, TrackingConfig, refuse_capture_with_policy
 from pipeline.inputs.frames import FramesConfig
 from pipeline.inputs.source import SourceConfig
 from pipeline.outputs.checkpoints import CheckpointConfig
@@ -24,6 +24,9 @@ class SegmentConfig:
     identity: IdentityConfig = field(default_factory=IdentityConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     smaller_model: ModelConfig | None = None  # for a shard that `model` has no memory for, even alone
+
+    def __post_init__(self):
+        refuse_capture_with_policy(self.engine, self.tracking)
 
     def affecting_masks(self) -> dict[str, object]:
         """Return the settings that decide the masks, by full name."""

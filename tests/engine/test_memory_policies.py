@@ -177,10 +177,13 @@ def test_where_the_motion_is_steady_a_look_alike_elsewhere_is_not_taken():
     assert watch(motion.judge, [*passing[:5], tempting])[1][-1].choice == 0, "not yet steady"
 
 
-def test_motion_is_foreseen_over_frames_that_were_not_tracked():
-    bank, _ = watch(motion.judge, [sees(moving(n)) for n in range(20)])
-    tempting = sees(moving(20), moving(30), ious=(0.9, 0.85, 0.1))
-    assert motion.judge(bank, 30, tempting).choice == 1
+def test_after_a_prompt_the_motion_begins_anew():
+    """One that was on a look-alike would keep it there, against the prompt."""
+    bank, _ = watch(motion.judge, [sees(LOOK_ALIKE)] * 24)
+    true_first = sees(moving(25), LOOK_ALIKE, ious=(0.9, 0.8, 0.1))
+    assert motion.judge(bank, 24, true_first).choice == 1
+    assert motion.judge(bank, 25, true_first).choice == 0, "frame 24 was prompted"
+    assert 25 in motion.judge(bank, 25, sees(moving(25))).keep
 
 
 @pytest.mark.parametrize(
@@ -259,6 +262,24 @@ def test_anchors_are_looked_at_like_key_frames_and_the_rest_by_rank():
     assert past.rows == [6, 6, 6, 2, 1, 0]
     assert [int(p) for p in past.pointers] == [0, 3, 30, 34, 33, 32, 31, *range(29, 19, -1)]
     assert past.ages[:3] == [35 / 15, 32 / 15, 5 / 15]
+
+
+def test_the_newest_frame_is_recent_too_where_it_is_an_anchor():
+    bank, _ = watch(distractors.judge, [*[sees(moving(3))] * 11, sees(moving(3), LOOK_ALIKE)])
+    assert bank.anchors == {11}
+    past = look_back(bank, 12, 16, Reach(ranked=True))
+    assert ([int(m) for m in past.memories], past.rows) == ([11, 5, 10, 11], [6, 2, 1, 0])
+
+
+def test_a_key_frame_that_is_not_among_the_closest_is_ranked_with_the_others():
+    bank = ObjectState()
+    for t in (0, 55, 57, 59):
+        mark = torch.tensor([float(t)])
+        bank.conditioning[t] = ConditioningFrame(mark, mark, mark, mark, mark)
+    for t in (54, 56, 58):
+        bank.memories[t] = torch.tensor([float(t)])
+    past = look_back(bank, 60, 16, Reach(max_conditioning=2, ranked=True))
+    assert [int(m) for m in past.memories] == [59, 57, 54, 55, 56, 58]
 
 
 def test_a_cut_forgets_what_a_policy_noted():

@@ -5,6 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import schemas
+from pipeline.inputs.detection_formats import DetectionFiles, DetectionFormat
+from pipeline.inputs.detections import load_detections
 from pipeline.inputs.manifest import ManifestConfig, load_manifest
 from pipeline.inputs.source import SourceConfig
 from pipeline.records import Direction
@@ -29,3 +31,21 @@ def check(tmp_path, clip):
         return load_manifest(path, ManifestConfig(**config), SourceConfig(), directions)
 
     return check
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """A folder with the video `a`: 20 frames of 200 x 100 pixels."""
+    folder = tmp_path_factory.mktemp("clips")
+    write_clip(folder / "a.mp4", frames=20, size_hw=(100, 200))
+    return folder
+
+
+@pytest.fixture
+def load(clips):
+    def load(uri, format="parquet", check=None, **files):
+        files = {"videos": f"{clips}/*.mp4"} | files
+        read = DetectionFiles(DetectionFormat(format), **files)
+        return load_detections(str(uri), read, check or ManifestConfig(), SourceConfig())
+
+    return load

@@ -1,6 +1,7 @@
 """The same three detections in every format, as detectors and their tools write them."""
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -117,3 +118,8 @@ FORMATS = [
     as_one_mot_file,
     as_mot_challenge,
 ]
+
+
+def faults_in(error) -> list[tuple[str, str]]:
+    """Return row and column of each fault, in order."""
+    return re.findall(r"row (\d+), column (\S+):", str(error.value))

@@ -8,7 +8,7 @@ from pipeline.inputs.detection import Detection, iou
 from pipeline.inputs.detectors import DetectorConfig, detections_on, detector_maker
 from pipeline.inputs.frames import FramesConfig, open_frames
 from pipeline.inputs.motion import MotionConfig
-from pipeline.inputs.onnx_detector import OnnxConfig, OnnxKind
+from pipeline.inputs.onnx_detector import OnnxConfig, OnnxKind, boxes_of
 from tests.clips import DISC_BOX, SQUARE_BOX, moving_shapes
 from tests.conftest import REPOSITORY
 from tests.inputs.onnx_files import write_model
@@ -18,6 +18,9 @@ BLACK = np.zeros((50, 100, 3), np.uint8)
 
 def make_detector():
     return lambda image: (np.array([[1.0, 2.0, 300.0, 40.0]]), np.array([0.7]), ["thing"])
+
+
+ONE_BOX = np.array([[1.0, 2.0, 30.0, 40.0]])
 
 
 def wrong_shapes(image):
@@ -60,7 +63,10 @@ def test_each_video_has_a_detector_of_its_own():
 @pytest.mark.parametrize(
     ("detector", "message"),
     [
-        ("nowhere:none", "detector=nowhere:none: expected motion, onnx or module:function: No module"),
+        (
+            "nowhere:none",
+            "expected motion, onnx or module:function: ModuleNotFoundError",
+        ),
         (f"{__name__}:none", "detector=.*none"),
         ("yolo", "detector=yolo"),
     ],
@@ -78,11 +84,29 @@ def test_a_detector_that_is_not_there_is_refused(detector, message):
             r"frame 5: found boxes of shape \(2, 4\), scores of shape \(1,\) and 1 labels; expected",
         ),
         (wrong_score, "frame 5: detection: score is 7, allowed: 0 to 1"),
+        (lambda image: (ONE_BOX * np.nan, np.ones(1), [None]), "frame 5: .*finite pixel coordinates"),
+        (lambda image: (ONE_BOX[:, ::-1], np.ones(1), [None]), "frame 5: .*x0 < x1"),
+        (lambda image: (ONE_BOX, np.ones(1), [0]), "frame 5: label 0; expected a name"),
+        (
+            lambda image: (ONE_BOX, np.ones(1), None),
+            r"frame 5: returned .*; expected \(boxes, scores, labels\)",
+        ),
+        (lambda image: None, r"frame 5: returned None; expected \(boxes, scores, labels\)"),
     ],
 )
 def test_a_detector_that_returns_what_it_may_not_is_told_so(detector, message):
     with pytest.raises(UsageError, match=message):
         list(detections_on(5, BLACK, detector))
+
+
+@pytest.mark.parametrize("name", ["wrong_score", "make_nothing"])
+def test_what_makes_no_detector_is_told_so(name):
+    with pytest.raises(UsageError, match="expected a function without arguments that returns a detector"):
+        make(f"{__name__}:{name}")()
+
+
+def make_nothing():
+    return None
 
 
 def middle(detection):
@@ -126,7 +150,7 @@ def test_a_bottle_that_is_put_on_the_table_is_detected_and_the_ones_that_stand_t
 
 
 # A cat left of the middle, as each kind of network says it: boxes of 10 to 30 and 20 to 60 of 100 and 100.
-YOLO = np.zeros((1, 6, 3), np.float32)
+YOLO = np.zeros((1, 6, 8), np.float32)
 YOLO[0, :, 0] = [12.8, 25.6, 12.8, 25.6, 0.1, 0.9]  # x, y, width, height in pixels of 64 x 64, two classes
 YOLO[0, :, 1] = [13.0, 25.6, 12.8, 25.6, 0.1, 0.8]  # the same cat once more
 YOLO_NMS = np.array([[[6.4, 12.8, 19.2, 38.4, 0.9, 1], [0, 0, 9, 9, 0.01, 0]]], np.float32)
@@ -153,6 +177,35 @@ def test_networks_of_each_kind_say_the_same(kind, outputs, tmp_path):
 
     assert found.box_xyxy == pytest.approx((10, 10, 30, 30), abs=1e-4)
     assert (round(found.score, 3), found.label) == (0.9, "cat")
+
+
+@pytest.mark.parametrize(
+    ("kind", "outputs"),
+    [
+        (OnnxKind.yolo, [YOLO_NMS]),
+        (OnnxKind.yolo, [YOLO.transpose(0, 2, 1)]),
+        (OnnxKind.yolo_nms, [YOLO]),
+        (OnnxKind.detr, [LOGITS]),
+    ],
+)
+def test_a_network_of_another_kind_is_named_with_what_it_gives(kind, outputs):
+    with pytest.raises(UsageError, match=rf"onnx.kind={kind.value} expects .*; this network gives \[\("):
+        boxes_of(outputs, OnnxConfig(kind=kind), (64, 64))
+
+
+def test_masks_beside_a_detr_s_boxes_are_left_aside_and_four_classes_are_told_from_boxes():
+    logits = np.array([[[-5, np.log(9), -9, -9], [-9, -9, -9, -9]]], np.float32)
+    masks = np.zeros((1, 2, 8, 8), np.float32)
+    boxes, _, classes = boxes_of([logits, masks, BOXES], OnnxConfig(kind=OnnxKind.detr), (64, 64))
+    assert boxes == pytest.approx(np.array([[0.1, 0.2, 0.3, 0.6]]))
+    assert list(classes) == [1]
+
+
+def test_what_is_no_onnx_file_is_named(tmp_path):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "m.onnx").write_text("no network")
+    with pytest.raises(UsageError, match=r"m\.onnx: ONNX Runtime can't load it"):
+        make("onnx", onnx=OnnxConfig(str(tmp_path / "m.onnx")))
 
 
 def test_a_network_that_is_not_there_is_named():

@@ -28,7 +28,10 @@ def tracked(boxes, object_id=1, prompted=(0,), prompt_boxes=()):
         pytest.param(AGREED | dict.fromkeys(range(12, 30)), {0}, [12], id="it is empty"),
         pytest.param(AGREED | dict.fromkeys(range(12, 16), FAR), {0}, [], id="not for long enough"),
         pytest.param(AGREED | dict.fromkeys([*range(5, 10), *range(20, 30)]), {0}, [5, 20], id="twice"),
-        pytest.param(AGREED | dict.fromkeys(range(12, 30)), {0, 12}, [13], id="not where there is a prompt"),
+        pytest.param(AGREED | dict.fromkeys(range(12, 30)), {0, 12}, [], id="a correction was no help"),
+        pytest.param(
+            AGREED | dict.fromkeys([12, *range(20, 30)]), {0, 12}, [20], id="after one that held for a while"
+        ),
         pytest.param(dict.fromkeys(range(30)), {20}, [21], id="not before the first prompt"),
         pytest.param(dict.fromkeys(range(30)), set(), [0], id="from frame 0 on, if another video shows it"),
         pytest.param({}, set(), [], id="never tracked"),

@@ -129,6 +129,17 @@ def test_a_run_that_has_not_seen_a_correction_is_no_evidence_for_more(job):
     assert job.correct() == []
 
 
+def test_a_correction_by_time_counts_like_one_by_frame(job):
+    job.prompt()
+    job.segment(lambda t: {DISC: disc(t) if t < 10 else FAR})
+    assert job.correct() == [(DISC, 10)]
+    key_frame, correction = rows_of_manifest(job.manifest, job.folder)
+    by_time = {**correction, "frame_index": None, "time_seconds": 10.5 / 25}
+    job._write([row | {"video_uri": str(job.video)} for row in (key_frame, by_time)])
+
+    assert job.correct() == []
+
+
 def test_what_its_masks_have_left_may_also_be_said_anew_to_the_whole_video(job):
     job.prompt()
     job.segment(lambda t: {DISC: disc(t) if t < 10 else FAR})
