@@ -1,6 +1,6 @@
 """The official `SAM2VideoPredictor`, run one object at a time on frames that we hand it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -25,7 +25,21 @@ def official_predictor(model, architecture: str, fill_hole_area: int = 0) -> SAM
     config.image_size = model.image_size
     predictor = instantiate(config, fill_hole_area=fill_hole_area)
     predictor.load_state_dict(model.state_dict())
+    predictor.forward_image = _once_an_image(predictor.forward_image)
     return predictor.eval().requires_grad_(False)
+
+
+def _once_an_image(forward_image: Callable[[torch.Tensor], dict]) -> Callable[[torch.Tensor], dict]:
+    """Compute each image once: it is the same for all objects, and by far the most work."""
+    known: dict[bytes, dict] = {}
+
+    def remembered(image: torch.Tensor) -> dict:
+        key = image.numpy().tobytes()
+        if key not in known:
+            known[key] = forward_image(image)
+        return known[key]
+
+    return remembered
 
 
 def as_official_tensor(frame: Frame) -> torch.Tensor:
