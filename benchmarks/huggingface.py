@@ -14,7 +14,7 @@ from benchmarks.settings import Precision, Setting
 from benchmarks.ticks import Tick
 from benchmarks.workload import Clip
 from pipeline.engine.prompts import point_prompt
-from pipeline.engine.sam2_model import _read_config
+from pipeline.engine.sam2_model import read_config
 from pipeline.inputs.weights import read_weights
 from tests.engine.oracle import as_official_tensor
 
@@ -93,7 +93,7 @@ def video_logits(low_resolution: torch.Tensor, clip: Clip) -> torch.Tensor:
 
 def hf_config(architecture: str, image_size_px: int) -> Sam2VideoConfig:
     """Return the configuration of the network that an official config describes, for a square input."""
-    official = _read_config(architecture).model
+    official = read_config(architecture).model
     attention, hidden = official.memory_attention, official.memory_attention.d_model
     return Sam2VideoConfig(
         vision_config=_vision_config(official.image_encoder, image_size_px),

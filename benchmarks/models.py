@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from benchmarks.official import build_predictor
 from benchmarks.settings import RANDOM_WEIGHTS
-from pipeline.engine.sam2_model import _read_config
+from pipeline.engine.sam2_model import read_config
 
 CONF = Path(__file__).parent.parent / "conf" / "model"
 MODELS = tuple(sorted(path.stem for path in CONF.glob("*.yaml")))
@@ -28,7 +28,7 @@ class Model:
     @property
     def image_size_px(self) -> int:
         """Side of the square that the architecture is made for."""
-        return _read_config(self.architecture).model.image_size
+        return read_config(self.architecture).model.image_size
 
 
 def model_of(name: str) -> Model:

@@ -18,7 +18,7 @@ from sam2.sam2_video_predictor import SAM2VideoPredictor
 from benchmarks.settings import Precision, Setting, System
 from benchmarks.ticks import Tick
 from benchmarks.workload import Clip
-from pipeline.engine.sam2_model import OFFICIAL_OVERRIDES, _read_config
+from pipeline.engine.sam2_model import OFFICIAL_OVERRIDES, read_config
 from pipeline.inputs.weights import read_weights
 from pipeline.outputs.rle import decode_mask
 from pipeline.records import Prompt
@@ -48,7 +48,7 @@ def build_predictor(
         image_size_px: Side of the square that the model sees; None is the architecture's own.
         compiled: As with `vos_optimized=True`.
     """
-    config = OmegaConf.merge(_read_config(architecture).model, {"sam_mask_decoder_extra_args": {}})
+    config = OmegaConf.merge(read_config(architecture).model, {"sam_mask_decoder_extra_args": {}})
     config = OmegaConf.merge(config, OFFICIAL_OVERRIDES, {"compile_image_encoder": compiled})
     config._target_ = "sam2.sam2_video_predictor.SAM2VideoPredictor" + ("VOS" if compiled else "")
     config.image_size = image_size_px or config.image_size

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from pipeline.engine.candidates import Glance
-from pipeline.engine.kalman import box_iou
+from pipeline.engine.candidates import Glance, box_iou
 from pipeline.engine.state import ObjectState, Verdict
 
 EVERY_FRAMES, SPACED = 5, 2  # of tracked frames, one in five, the last two of them; and the last frame

@@ -49,15 +49,6 @@ def corrected(motion: Motion, box_xyxy: np.ndarray) -> Motion:
     return Motion(mean, motion.covariance - gain @ spread @ gain.T)
 
 
-def box_iou(one_xyxy: np.ndarray, others_xyxy: np.ndarray) -> np.ndarray:
-    """Return the IoU of a box with each of (box, 4); 0 with an empty one."""
-    low, high = np.maximum(one_xyxy[:2], others_xyxy[:, :2]), np.minimum(one_xyxy[2:], others_xyxy[:, 2:])
-    common = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas = np.prod(others_xyxy[:, 2:] - others_xyxy[:, :2], axis=1)
-    both = np.prod(np.clip(one_xyxy[2:] - one_xyxy[:2], 0, None)) + areas - common
-    return np.divide(common, both, out=np.zeros(len(areas)), where=both > 0)
-
-
 def _measured(box_xyxy: np.ndarray) -> np.ndarray:
     return np.concatenate([(box_xyxy[:2] + box_xyxy[2:]) / 2, box_xyxy[2:] - box_xyxy[:2]])
 

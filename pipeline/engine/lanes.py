@@ -7,14 +7,14 @@ that no batch needs a mask; in the long run that is all of them.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
 from pipeline.engine.features import FrameFeatures
-from pipeline.engine.state import MEMORY_SPAN_FRAMES, POINTER_SPAN_FRAMES, ObjectState
+from pipeline.engine.state import MEMORY_SPAN_FRAMES, POINTER_SPAN_FRAMES, ConditioningFrame, ObjectState
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,9 @@ def look_back(
     conditioning = bank.conditioning
     chosen = closest(list(conditioning), frame_index, reach.max_conditioning)
     anchors = sorted(bank.anchors)
-    pointers = bank.pointers | {t: conditioning[t].pointer for t in conditioning.keys() - set(chosen)}
-    recent, rows = _recent(bank, chosen, frame_index, reach, step)
+    others = {t: frame for t, frame in conditioning.items() if t not in chosen}
+    pointers = bank.pointers | {t: frame.pointer for t, frame in others.items()}
+    recent, rows = _recent(bank, others, frame_index, reach, step)
     span = min(num_frames, POINTER_SPAN_FRAMES) - 1
     past = {t: step * (frame_index - t) for t in [*chosen, *anchors] if step * (frame_index - t) >= 0}
     # References, before the video, lend a pointer only where they are chosen.
@@ -79,11 +80,14 @@ def look_back(
 
 
 def _recent(
-    bank: ObjectState, chosen: Sequence[int], frame_index: int, reach: Reach, step: int
+    bank: ObjectState, others: Mapping[int, ConditioningFrame], frame_index: int, reach: Reach, step: int
 ) -> tuple[list[torch.Tensor], list[int]]:
-    """Return memories of the last frames, the newest last, and their rows: the age, or the rank, less one."""
-    others = bank.conditioning.keys() - set(chosen)
-    memories = bank.memories | {t: bank.conditioning[t].memory for t in others}
+    """Return memories of the last frames, the newest last, and their rows: the age, or the rank, less one.
+
+    Args:
+        others: Conditioning frames that are not among those chosen.
+    """
+    memories = bank.memories | {t: frame.memory for t, frame in others.items()}
     if reach.ranked:
         ages = {t: step * (frame_index - t) for t in memories}
         near = [t for t, age in ages.items() if t not in others or 0 < age <= MEMORY_SPAN_FRAMES]

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from pipeline.engine.candidates import Glance
-from pipeline.engine.kalman import Motion, box_iou, corrected, predicted, started
+from pipeline.engine.candidates import Glance, box_iou
+from pipeline.engine.kalman import Motion, corrected, predicted, started
 from pipeline.engine.state import MEMORY_SPAN_FRAMES, ObjectState, Verdict
 
 MOTION_WEIGHT = 0.15  # alpha_kf: against the predicted IoU's 0.85

@@ -40,7 +40,7 @@ def build_model(
     Raises:
         WeightsError: The weights are not this architecture's; says what is missing and too much.
     """
-    config = _read_config(architecture)
+    config = read_config(architecture)
     OmegaConf.update(config, "model", OFFICIAL_OVERRIDES, merge=True, force_add=True)
     if image_size_px is not None:
         config.model.image_size = image_size_px
@@ -51,7 +51,7 @@ def build_model(
     return model.eval().requires_grad_(False)
 
 
-def _read_config(architecture: str) -> DictConfig:
+def read_config(architecture: str) -> DictConfig:
     if architecture == "nano":
         file = resources.files("pipeline.bundled") / "nano" / "sam2_nano.yaml"
     else:

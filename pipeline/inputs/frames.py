@@ -79,6 +79,14 @@ def frame_times(path: Path, config: FramesConfig) -> Generator[float, None, None
     return decode_times(path, config.max_pixels)
 
 
+def noted(frames: Generator[Frame, None, None], on_frame: Callable[[], None]) -> Generator[Frame, None, None]:
+    """Yield frames, and call `on_frame` for each."""
+    with closing(frames):
+        for frame in frames:
+            on_frame()
+            yield frame
+
+
 def read_ahead(frames: Iterator[Frame], max_bytes: int) -> Generator[Frame, None, None]:
     """Yield the same frames, taken from `frames` by a daemon thread up to `max_bytes` ahead.
 

@@ -48,12 +48,12 @@ def decode_video(
     ):
         last = inf if only is None else max(only, default=-1)
         for index, to_frame in frames:
-            if index > last:
-                break
             if index >= start_frame and (only is None or index in only):
                 yield to_frame()
             else:
                 on_skipped()
+            if index >= last:  # nothing after it is decoded, or could be found damaged
+                break
 
 
 def decode_times(path: Path, max_pixels: int = MAX_PIXELS) -> Generator[float, None, None]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pipeline.engine.appearance import EXTRACTOR, appearance_of
 from pipeline.engine.state import VideoState
-from pipeline.inputs.frames import FramesConfig, open_frames
+from pipeline.inputs.frames import FramesConfig, noted, open_frames
 from pipeline.outputs.object_table import Embedding, joined_rows, object_file, object_rows, read_objects
 from pipeline.records import Direction, Frame, Rle
 from pipeline.stages.extractor import embed
@@ -68,10 +67,8 @@ class Describer:
         return embed(self.config.extractor, self._frames_at, _masks(table, own))
 
     def _frames_at(self, indices: Collection[int]) -> Iterator[Frame]:
-        with closing(open_frames(self.video, self.frames, min(indices), self.on_frame, indices)) as frames:
-            for frame in frames:
-                self.on_frame()
-                yield frame
+        frames = open_frames(self.video, self.frames, min(indices), self.on_frame, indices)
+        return noted(frames, self.on_frame)
 
     def _of_the_other_pass(self, table: Path) -> dict[int, set[int]]:
         """Return by object id its first key frame, if another pass writes the row of it and counts it."""

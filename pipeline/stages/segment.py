@@ -21,7 +21,7 @@ from pipeline.engine.frame_step import FrameOutput
 from pipeline.engine.sam2_model import build_model
 from pipeline.engine.shared_engine import SharedEngine
 from pipeline.engine.state import VideoState
-from pipeline.errors import RunInUse, Stopped, WeightsError
+from pipeline.errors import RunInUse, WeightsError
 from pipeline.failpoints import reach
 from pipeline.inputs.weights import read_weights
 from pipeline.outputs.checkpoints import (
@@ -182,6 +182,7 @@ class SegmentStage:
             closing(self.prompting.key_frames(shard, video, state)) as key_frames,
             closing(video.passed_over(state)) as frames,
             ThreadPoolExecutor(1, "rows", initializer=use_one_thread) as rows,
+            log.storing_when_stopped(state),
         ):
             for features in self.engine.encode(frames):
                 key_frames.prepare()
@@ -197,12 +198,7 @@ class SegmentStage:
                 if watch.has_filled(self.engine.engine.memory_share()):
                     log.store(state)
                 reach("frame")
-                try:
-                    on_frames(state.frames_done)
-                except Stopped:
-                    log.store(state)
-                    log.flush()
-                    raise
+                on_frames(state.frames_done)
             key_frames.refuse_missed()
         corrections.refuse_missed(state.next_frame)
         return watch.highest

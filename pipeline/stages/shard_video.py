@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.engine.state import VideoState
 from pipeline.inputs.backward import backward
 from pipeline.inputs.cuts import mark_cuts
-from pipeline.inputs.frames import frame_times, open_frames, read_ahead
+from pipeline.inputs.frames import frame_times, noted, open_frames, read_ahead
 from pipeline.inputs.resize import to_model_input
 from pipeline.records import Direction, Frame
 from pipeline.stages.segment_config import SegmentConfig
@@ -34,10 +34,7 @@ class ShardVideo:
 
     def at(self, indices: Collection[int]) -> Generator[Frame, None, None]:
         """Yield some frames, in order."""
-        with closing(self._forward(min(indices), indices)) as frames:
-            for frame in frames:
-                self._on_frame()
-                yield frame
+        return noted(self._forward(min(indices), indices), self._on_frame)
 
     def passed_over(self, state: VideoState) -> Generator[Frame, None, None]:
         """Yield the frames from a state's next one on, decoded ahead of their use."""
@@ -61,7 +58,4 @@ class ShardVideo:
 
     def _set_aside(self, start: int) -> Generator[Frame, None, None]:
         """Yield frames that wait on disk: a stretch of them takes longer than a worker may be silent."""
-        with closing(self._forward(start)) as frames:
-            for frame in frames:
-                self._on_frame()
-                yield frame
+        return noted(self._forward(start), self._on_frame)

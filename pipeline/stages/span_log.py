@@ -1,8 +1,9 @@
 """What an attempt has done so far: rows in memory, spans and checkpoints in its folder."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pyarrow as pa
 
@@ -10,6 +11,7 @@ from pipeline.engine.config import Directions
 from pipeline.engine.cpu_tuning import use_one_thread
 from pipeline.engine.frame_step import FrameOutput
 from pipeline.engine.state import VideoState
+from pipeline.errors import Stopped
 from pipeline.outputs.checkpoints import (
     CheckpointConfig,
     span_between,
@@ -76,6 +78,17 @@ class SpanLog:
         stored = (state.position, state.next_frame - state.direction.step, state.to_tensors())
         self._written = self._writer.submit(self._store, rows, span, *stored)
         self._last_stored = time.monotonic()
+
+    @contextmanager
+    def storing_when_stopped(self, state: VideoState) -> Iterator[None]:
+        """Make what the block has done durable if it is stopped, also while it waits for a frame."""
+        try:
+            yield
+        except Stopped:
+            if self.rows:
+                self.store(state)
+            self.flush()
+            raise
 
     def flush(self) -> None:
         """Wait until all that was to be stored is durable; raise what kept it from that."""

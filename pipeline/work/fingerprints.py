@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pipeline.records import Prompt
@@ -32,9 +32,10 @@ def fingerprint(
     """
     keys = reference_keys(prompts)
     own = [prompt for prompt in prompts if not prompt.is_correction and prompt.video_uri is None]
+    named = [replace(p, video_uri=keys[p.video_uri]) for p in _references(prompts) if p.video_uri]
     return {
         # Of key frames any order means the same; of an object's references the last one is the nearest.
-        "prompts": _digest(sorted(map(_text, own)) + [_text(p, keys) for p in _references(prompts)]),
+        "prompts": _digest(sorted(map(_text, own)) + [_text(p) for p in named]),
         **_corrections([prompt for prompt in prompts if prompt.is_correction]),
         "source": _source(source),
         **{key: _source((references or {}).get(uri)) for uri, key in keys.items()},
@@ -75,13 +76,11 @@ def _corrections(prompts: Sequence[Prompt]) -> dict[str, str]:
     return {CORRECTIONS: json.dumps(digests)} if digests else {}
 
 
-def _text(prompt: Prompt, reference_keys: Mapping[str, str] | None = None) -> str:
+def _text(prompt: Prompt) -> str:
     values = asdict(prompt)
     del values["is_correction"]
     if prompt.video_uri is None:
         del values["video_uri"]
-    else:
-        values["video_uri"] = (reference_keys or {})[prompt.video_uri]
     return repr(values)
 
 

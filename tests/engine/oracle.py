@@ -11,14 +11,14 @@ from omegaconf import OmegaConf
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
 from pipeline.engine.features import RGB_MEAN, RGB_STD
-from pipeline.engine.sam2_model import OFFICIAL_OVERRIDES, _read_config
+from pipeline.engine.sam2_model import OFFICIAL_OVERRIDES, read_config
 from pipeline.engine.state import ConditioningFrame, ObjectState
 from pipeline.records import Direction, Frame, Prompt
 
 
 def official_predictor(model, architecture: str, fill_hole_area: int = 0) -> SAM2VideoPredictor:
     """Return the official predictor with the weights and the input size of one of our models."""
-    config = _read_config(architecture).model
+    config = read_config(architecture).model
     OmegaConf.update(config, "sam_mask_decoder_extra_args", {}, force_add=True)
     config = OmegaConf.merge(config, OFFICIAL_OVERRIDES)
     config._target_ = "sam2.sam2_video_predictor.SAM2VideoPredictor"

@@ -18,7 +18,7 @@ from pipeline.engine.prompts import dense_prompt, point_prompt
 from pipeline.engine.sam2_model import build_model
 from pipeline.engine.state import VideoState
 from pipeline.engine.video_masks import video_logits
-from pipeline.records import Direction, Frame, Prompt
+from pipeline.records import Direction, Frame, Prompt, Rle
 
 SIZE_HW = (90, 160)
 FP32 = {"precision": Precision.fp32, "max_hole_px": 0}
@@ -40,6 +40,12 @@ def square(t: int) -> np.ndarray:
     """Return the square's true mask on frame `t`."""
     rows, columns = np.mgrid[: SIZE_HW[0], : SIZE_HW[1]]
     return (abs(rows - 60) < 12) & (abs(columns - 120 + 2 * t) < 12)
+
+
+# What most tests prompt: the disc by its mask on frame 0, the square by a box on frame 3.
+DISC = Prompt(1, 0, mask=Rle(SIZE_HW, b""))
+SQUARE = Prompt(2, 3, box_xyxy=(102, 48, 126, 72))
+MASKS = {DISC: disc(0)}
 
 
 def _frame(t: int, texture: np.ndarray, side_px: int) -> Frame:

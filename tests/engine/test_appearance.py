@@ -5,16 +5,13 @@ import torch
 
 from pipeline.engine.appearance import appearance_of, note_sightings, with_sighting
 from pipeline.engine.state import VideoState
-from pipeline.records import Prompt, Rle
-from tests.engine.scenes import SIZE_HW, condition, disc, engine_of, nano_model, scene
+from pipeline.records import Prompt
+from tests.engine.scenes import DISC, MASKS, SIZE_HW, SQUARE, condition, engine_of, nano_model, scene
 
 FRAMES = 20
 STRETCHES = 4
-DISC = Prompt(1, 0, mask=Rle(SIZE_HW, b""))
-SQUARE = Prompt(2, 3, box_xyxy=(102, 48, 126, 72))
 WHOLE = Prompt(7, 0, box_xyxy=(5, 5, 150, 85))
 PROMPTS = [DISC, SQUARE, WHOLE]
-MASKS = {DISC: disc(0)}
 
 
 @pytest.fixture(scope="module")

@@ -5,21 +5,13 @@ import torch
 
 from pipeline.engine.state import VideoState
 from pipeline.outputs.rle import decode_masks
-from pipeline.records import Prompt, Rle
-from tests.engine.scenes import SIZE_HW, condition, disc, engine_of, nano_model, propagate, scene, track
+from pipeline.records import Prompt
+from tests.engine.scenes import DISC, MASKS, SQUARE, condition, engine_of, propagate, scene, track
 
 FRAMES = 24
-DISC = Prompt(1, 0, mask=Rle(SIZE_HW, b""))
 DISC_LATER = Prompt(1, 10, points_xy=((50, 30),), point_labels=(1,))
-SQUARE = Prompt(2, 3, box_xyxy=(102, 48, 126, 72))
 WHOLE = Prompt(7, 0, box_xyxy=(5, 5, 150, 85))
 PROMPTS = [DISC, DISC_LATER, SQUARE, WHOLE]
-MASKS = {DISC: disc(0)}
-
-
-@pytest.fixture(scope="module")
-def model():
-    return nano_model()
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,11 @@ from pipeline.engine.lanes import Lane, Reach, look_back, padded_size
 from pipeline.engine.packing import can_pack
 from pipeline.engine.state import ConditioningFrame, ObjectState, VideoState
 from pipeline.engine.tracking import LaneTensors, track
-from pipeline.records import Prompt, Rle
-from tests.engine.scenes import SIZE_HW, condition, disc, engine_of, logits_of, nano_model, scene
+from pipeline.records import Prompt
+from tests.engine.scenes import DISC, MASKS, SQUARE, condition, engine_of, logits_of, nano_model, scene
 
 FRAMES = 20
-DISC = Prompt(1, 0, mask=Rle(SIZE_HW, b""))
-SQUARE = Prompt(2, 3, box_xyxy=(102, 48, 126, 72))
 CORRECTED = Prompt(2, 9, box_xyxy=(90, 48, 114, 72))
-MASKS = {DISC: disc(0)}
 VIDEOS = {  # prompts, and the tick in which the video joins
     "two objects": ([DISC, SQUARE], 0),
     "one object": ([DISC], 0),

@@ -12,21 +12,24 @@ from pipeline.engine.lanes import Lane, Reach, look_back
 from pipeline.engine.state import ConditioningFrame, ObjectState, Verdict, VideoState
 from pipeline.engine.tracking import LaneTensors
 from pipeline.records import Direction, Prompt, Rle
-from tests.engine.scenes import SIZE_HW, condition, disc, engine_of, nano_model, propagate, scene, track
+from tests.engine.scenes import (
+    DISC,
+    MASKS,
+    SIZE_HW,
+    SQUARE,
+    condition,
+    disc,
+    engine_of,
+    propagate,
+    scene,
+    track,
+)
 
 FRAMES = 26
 STOPS = (7, 19)
-DISC = Prompt(1, 0, mask=Rle(SIZE_HW, b""))
-SQUARE = Prompt(2, 3, box_xyxy=(102, 48, 126, 72))
 CORRECTION = Prompt(1, 21, points_xy=((72, 30),), point_labels=(1,), is_correction=True)
 PROMPTS = [DISC, SQUARE, CORRECTION]
-MASKS = {DISC: disc(0)}
 OTHERS = [policy for policy in MemoryPolicy if policy is not MemoryPolicy.sam2]
-
-
-@pytest.fixture(scope="module")
-def model():
-    return nano_model()
 
 
 @pytest.fixture(scope="module")

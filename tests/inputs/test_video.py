@@ -134,6 +134,14 @@ def test_after_the_last_frame_that_is_wanted_nothing_is_decoded(tmp_path):
     assert len(skipped) == 4
 
 
+def test_what_is_damaged_after_the_last_frame_that_is_wanted_does_not_matter(tmp_path):
+    path, intact = cut_short(write_clip(tmp_path / "a.avi", codec="mpeg4"), 0.5), []
+    with pytest.raises(DecodeCorrupt):
+        for frame in decode_video(path):
+            intact.append(frame.index)
+    assert [frame.index for frame in decode_video(path, only=intact[-1:])] == intact[-1:]
+
+
 def test_starting_past_the_end_gives_nothing(tmp_path):
     assert list(decode_video(write_clip(tmp_path / "a.mp4", frames=3), 3)) == []
 

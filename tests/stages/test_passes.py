@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.engine.config import Directions, TrackingConfig
-from pipeline.errors import PromptInvalid
+from pipeline.errors import PromptInvalid, Stopped
 from pipeline.outputs.checkpoints import last_stored_frame
 from pipeline.records import Direction, Prompt
 from pipeline.stages.summary import write_videos
@@ -91,6 +91,24 @@ def test_stopping_on_the_way_back_and_resuming_changes_no_mask(backward, passed_
     assert table.equals(passed_back[1])
     assert stored == (None if stop_at < EVERY else 31 - stop_at // EVERY * EVERY)
     assert report.frames_computed == 31 - stop_at // EVERY * EVERY
+
+
+def test_stopped_while_frames_go_to_disk_what_was_tracked_stays(backward, passed_back, tmp_path):
+    config = config_of(Directions.backward)
+    config = replace(config, frames=replace(config.frames, backward_bytes=7 * 256 * 256 * 3, queue_bytes=1))
+    tracked = []
+
+    def stop_between_frames(frames):
+        if frames is None and tracked and tracked[-1] >= EVERY + 3:
+            raise Stopped
+        if frames is not None:
+            tracked.append(frames)
+
+    with pytest.raises(Stopped):
+        segment(backward, tmp_path, stop_between_frames, config=config)
+    report, table = segment(backward, tmp_path, config=config)
+    assert table.equals(passed_back[1])
+    assert report.frames_computed == report.frames - tracked[-1]
 
 
 def test_a_correction_on_the_way_back_holds_from_there_on(backward, passed_back, tmp_path):

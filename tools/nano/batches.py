@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from pipeline.inputs.manifest_write import PromptKind
 from tools.nano.bank_files import Bank
-from tools.nano.prompts import Kind
 from tools.nano.schedule import Stage
 from tools.nano.synth import Wish, make_clip
 
-KIND_SHARES = {Kind.mask: 0.34, Kind.box: 0.32, Kind.click: 0.34}
-STILL_KINDS = (Kind.box, Kind.click)
+KIND_SHARES = {PromptKind.mask: 0.34, PromptKind.box: 0.32, PromptKind.click: 0.34}
+STILL_KINDS = (PromptKind.box, PromptKind.click)
 EVENTFUL = 1.5  # absence is rare enough for a network to ignore it
 
 
@@ -34,7 +34,7 @@ class Batch:
     frames: np.ndarray  # (clip, frame, side, side, 3) uint8, RGB
     masks: np.ndarray  # (object, frame, side, side) bool
     clip_of_object: np.ndarray  # (object,) int64
-    kind: Kind
+    kind: PromptKind
     seed: tuple[int, ...]
 
 

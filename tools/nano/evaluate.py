@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
+from pipeline.inputs.manifest_write import PromptKind
+from pipeline.stages.evaluate import jaccard
 from pipeline.storage.files import write_whole
 from tools.nano.bank_files import read_bank
 from tools.nano.held_out import judge
 from tools.nano.network import load_weights, official_predictor
-from tools.nano.official_run import iou, track
+from tools.nano.official_run import track
 from tools.nano.overlays import write_overlay
-from tools.nano.prompts import Kind
 from tools.nano.sequences import Sequence, numbered, read_sequences
 from tools.nano.synth import Wish
 
@@ -33,19 +34,19 @@ def object_figures(
     """Return J and frame-0 J of one object by kind of prompt, and draw it where `overlay` says."""
     truth = {frame: sequence.labels(frame) == label for frame in sequence.masks}
     with numbered(sequence.frames) as folder:
-        masks = track(predictor, folder, [(kind, truth[0]) for kind in Kind]).masks
-    rows = {kind.value: found for kind, found in zip(Kind, masks, strict=True)}
+        masks = track(predictor, folder, [(kind, truth[0]) for kind in PromptKind]).masks
+    rows = {kind.value: found for kind, found in zip(PromptKind, masks, strict=True)}
     if overlay:
         write_overlay(overlay, sequence.frames, rows, truth)
     later = [frame for frame in truth if frame > 0 and truth[frame].any()]
     return {
         "J": {
-            kind: _rounded([iou(found[frame], truth[frame]) for frame in later])
+            kind: _rounded([jaccard(found[frame], truth[frame]) for frame in later])
             for kind, found in rows.items()
         },
-        "J_frame0": {kind: round(iou(found[0], truth[0]), 4) for kind, found in rows.items()},
+        "J_frame0": {kind: round(jaccard(found[0], truth[0]), 4) for kind, found in rows.items()},
         "J_copied": _rounded(
-            [iou(truth[0], truth[frame]) for frame in later]
+            [jaccard(truth[0], truth[frame]) for frame in later]
         ),  # of the first mask, left where it is
     }
 
@@ -71,7 +72,8 @@ def truth_figures(
         )
     means = {
         figure: {
-            kind.value: _rounded([each[figure][kind.value] for each in objects.values()]) for kind in Kind
+            kind.value: _rounded([each[figure][kind.value] for each in objects.values()])
+            for kind in PromptKind
         }
         for figure in ("J", "J_frame0")
     }
@@ -87,7 +89,7 @@ def speed(predictor: SAM2VideoPredictor, sequence: Sequence) -> float:
     mask = sequence.labels(0) == sequence.objects()[0]
     frames = sequence.frames[:SPEED_FRAMES]
     with numbered(frames) as folder:
-        seconds = [track(predictor, folder, [(Kind.mask, mask)]).seconds for _ in range(2)]
+        seconds = [track(predictor, folder, [(PromptKind.mask, mask)]).seconds for _ in range(2)]
     return round(len(frames) / seconds[1], 2)
 
 

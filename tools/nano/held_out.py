@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
+from pipeline.inputs.manifest_write import PromptKind
+from pipeline.stages.evaluate import jaccard
 from tools.nano.bank_files import Bank
-from tools.nano.official_run import iou, track
-from tools.nano.prompts import Kind
+from tools.nano.official_run import track
 from tools.nano.synth import Clip, Wish, make_clip
 
 SEED = 2024
@@ -31,7 +32,7 @@ def judge(predictor: SAM2VideoPredictor, bank: Bank, clips: int, wish: Wish) -> 
             for true_mask, mask in zip(true[1:], found[1:], strict=True):
                 (present if true_mask.any() else absent).append(not mask.any())
                 if true_mask.any():
-                    overlaps.append(iou(mask, true_mask))
+                    overlaps.append(jaccard(mask, true_mask))
     return {
         "clips": clips,
         "frames_without_object": len(absent),
@@ -51,4 +52,4 @@ def _found(predictor: SAM2VideoPredictor, clip: Clip) -> list[list[np.ndarray]]:
         for index, frame in enumerate(clip.frames):
             bgr = np.ascontiguousarray(frame[..., ::-1])
             cv2.imwrite(str(Path(folder) / f"{index:05d}.jpg"), bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        return track(predictor, Path(folder), [(Kind.mask, masks[0]) for masks in clip.masks]).masks
+        return track(predictor, Path(folder), [(PromptKind.mask, masks[0]) for masks in clip.masks]).masks

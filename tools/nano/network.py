@@ -1,7 +1,6 @@
 """The nano network: to train, at any image size, and as the official predictor."""
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 from torch import nn
 
-from pipeline.engine.sam2_model import OFFICIAL_OVERRIDES, build_model
+from pipeline.engine.sam2_model import OFFICIAL_OVERRIDES, build_model, read_config
 from pipeline.inputs.weights import read_weights
 
 STRIDE_PX = 16  # of the features that memories are made of
@@ -75,9 +74,7 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
 
 def official_predictor(weights: Mapping[str, torch.Tensor], device: str = "cpu") -> SAM2VideoPredictor:
     """Return what `build_sam2_video_predictor` builds of nano, with weights loaded strictly."""
-    file = resources.files("pipeline.bundled") / "nano" / "sam2_nano.yaml"
-    with resources.as_file(file) as path:
-        config = OmegaConf.load(path)
+    config = read_config("nano")
     # Before they are overridden: a key in which OFFICIAL_OVERRIDES has more than one value must exist.
     merged = OmegaConf.merge(config.model, {"sam_mask_decoder_extra_args": {}}, OFFICIAL_OVERRIDES)
     merged._target_ = "sam2.sam2_video_predictor.SAM2VideoPredictor"

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tools.nano.official_run import iou
+from pipeline.stages.evaluate import jaccard
 
 COLUMNS, WIDTH_PX = 6, 320
 RED_BGR, GREEN_BGR, WHITE_BGR = (40, 60, 255), (0, 255, 0), (255, 255, 255)
@@ -40,7 +40,7 @@ def _drawn(file: Path, mask: np.ndarray, true: np.ndarray | None, caption: str) 
     if true is not None:
         outlines, _ = cv2.findContours(true.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(image, outlines, -1, GREEN_BGR, 2)
-        caption += f" J {iou(mask, true):.2f}"
+        caption += f" J {jaccard(mask, true):.2f}"
     height = round(WIDTH_PX * image.shape[0] / image.shape[1])
     image = cv2.resize(image, (WIDTH_PX, height), interpolation=cv2.INTER_AREA)
     return cv2.putText(image, caption, (6, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, WHITE_BGR, 2, cv2.LINE_AA)

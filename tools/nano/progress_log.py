@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from tools.nano.prompts import Kind
+from pipeline.inputs.manifest_write import PromptKind
 from tools.nano.unroll import Term
 
 
@@ -28,7 +28,7 @@ class ProgressLog:
         self.sums[name] += float(values.sum())
         self.counts[name] += values.numel()
 
-    def add_terms(self, terms: Sequence[Term], kind: Kind) -> None:
+    def add_terms(self, terms: Sequence[Term], kind: PromptKind) -> None:
         """Take in the J of each kind of prompt, that of later frames, and what is said of absence."""
         for term in terms:
             loss = term.loss

@@ -1,21 +1,13 @@
 """Prompts drawn from true masks, as people might give them. Places are pixels of the square, x before y."""
 
-from enum import Enum
-
 import cv2
 import numpy as np
 import torch
 
+from pipeline.inputs.manifest_write import PromptKind
+
 BOX_JITTER = 0.06  # of the box's own sides, each way
 POSITIVE, NEGATIVE, PADDING, UPPER_LEFT, LOWER_RIGHT = 1, 0, -1, 2, 3  # labels of the official prompt encoder
-
-
-class Kind(str, Enum):
-    """What says which object is meant on the first frame."""
-
-    mask = "mask"
-    box = "box"
-    click = "click"
 
 
 Points = dict[
@@ -23,7 +15,7 @@ Points = dict[
 ]  # point_coords (object, point, 2) float32, point_labels (object, point) int32
 
 
-def points_for(kind: Kind, masks: np.ndarray, rng: np.random.Generator) -> Points:
+def points_for(kind: PromptKind, masks: np.ndarray, rng: np.random.Generator) -> Points:
     """Return a click or a box for each object.
 
     Args:
@@ -31,7 +23,7 @@ def points_for(kind: Kind, masks: np.ndarray, rng: np.random.Generator) -> Point
         masks: (object, side, side) bool, none of them empty.
         rng: Draws places.
     """
-    if kind == Kind.click:
+    if kind == PromptKind.click:
         return as_points([[click(mask, rng)] for mask in masks], [[POSITIVE]] * len(masks))
     return as_points([box(mask, rng) for mask in masks], [[UPPER_LEFT, LOWER_RIGHT]] * len(masks))
 

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from sam2.modeling.sam2_base import SAM2Base
 
+from pipeline.inputs.manifest_write import PromptKind
 from tools.nano.batches import Batch
 from tools.nano.losses import FrameLoss, frame_loss
-from tools.nano.prompts import Kind, Points, corrections, joined, points_for
+from tools.nano.prompts import Points, corrections, joined, points_for
 from tools.nano.tracker import Tracker, encode, listening
 
 MASK_PROMPT_WEIGHT = 0.3  # of the loss on a frame whose mask was given
@@ -47,7 +48,7 @@ def clip_terms(network: SAM2Base, batch: Batch, device: str, teaching: Teaching)
     rng = np.random.default_rng(batch.seed)
     masks = torch.from_numpy(batch.masks).to(device)
     count = masks.shape[1]
-    corrected = {0} if batch.kind != Kind.mask and rng.random() < CORRECTED_FIRST else set()
+    corrected = {0} if batch.kind != PromptKind.mask and rng.random() < CORRECTED_FIRST else set()
     if count > 2 and rng.random() < CORRECTED_LATER:
         corrected.add(int(rng.integers(1, count)))
     terms: list[Term] = []
@@ -73,7 +74,7 @@ class _Frame:
     tracker: Tracker
     frame: int
     truth: torch.Tensor  # (object, side, side) bool
-    kind: Kind
+    kind: PromptKind
     rng: np.random.Generator
     teaching: Teaching
 
@@ -98,7 +99,7 @@ class _Frame:
     def _prompt(self) -> tuple[Points | None, torch.Tensor | None]:
         if self.frame:
             return None, None
-        if self.kind == Kind.mask:
+        if self.kind == PromptKind.mask:
             return None, self.truth[:, None].float()
         return self._placed(points_for(self.kind, self.truth.cpu().numpy(), self.rng)), None
 
