@@ -4,8 +4,9 @@
 
 does ACTION where a process reaches PLACE, or any place for `*`, for the Nth time, unless FILE is there
 already; FILE is made first, so that of all processes one meets the fault, once. Actions are a signal's
-name (KILL, TERM, STOP, SEGV), or `disk`, `memory` and `gpu`, which are full then. `trace` appends the
-place to FILE, every time. Several faults are parted by `;`. Without the variable nothing ever happens.
+name (KILL, TERM, STOP, SEGV), or `disk`, `memory` and `gpu`, which are full then. Every time, `trace`
+appends the place to FILE, and `slow` waits N milliseconds, so that what a test does meanwhile comes in time.
+Several faults are parted by `;`. Without the variable nothing ever happens.
 """
 
 import errno
@@ -13,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -31,6 +33,8 @@ def reach(place: str) -> None:
         if action == "trace":
             with Path(file).open("a") as trace:
                 trace.write(f"{place}\n")
+        elif action == "slow":
+            time.sleep(int(count) / 1000)
         elif _times(fault) == int(count) and _is_first(file):
             _act(action)
 

@@ -1,6 +1,7 @@
-"""What all tests share: where the real data is, and one thread for torch."""
+"""What all tests share: where the real data is, free ports, and one thread for torch."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest_plugins = ["tests.storage.s3", "tests.storage.gcs_dialect"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def free_ports(count: int) -> list[int]:
+    """Return free ports outside 10002 to 19999, which Ray gives to its workers."""
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    assert not any(10002 <= port <= 19999 for port in ports)
+    return ports
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -79,7 +79,7 @@ def test_a_driver_that_is_killed_leaves_no_worker_and_the_next_one_goes_on(
 ):
     expected, _ = calm
     run, trace = tmp_path / "run", tmp_path / "trace"
-    process = start(small_dataset, run, SAM2_BATCH_FAULT=f"trace:frame:0:{trace}")
+    process = start(small_dataset, run, SAM2_BATCH_FAULT=f"trace:frame:0:{trace};slow:frame:100:")
     deadline = time.monotonic() + 90
     while not list(run.glob("_work/*/*/checkpoint-*")):
         assert time.monotonic() < deadline
@@ -100,7 +100,8 @@ def test_a_driver_that_is_killed_leaves_no_worker_and_the_next_one_goes_on(
 def test_ctrl_c_stores_what_is_under_way(calm, small_dataset, tmp_path, outcomes):
     expected, _ = calm
     run, trace, settings = tmp_path / "run", tmp_path / "trace", ["checkpoint.every_frames=1000"]
-    process = start(small_dataset, run, *settings, SAM2_BATCH_FAULT=f"trace:frame:0:{trace}")
+    slowly = f"trace:frame:0:{trace};slow:frame:500:"  # else it is done before the signal has come round
+    process = start(small_dataset, run, *settings, SAM2_BATCH_FAULT=slowly)
     while not (trace.exists() and len(trace.read_text().splitlines()) >= 6):
         assert process.poll() is None
         time.sleep(0.01)

@@ -31,7 +31,7 @@ def test_many_videos_and_many_deaths(tmp_path, outcomes, videos, kills):
     write_manifest(dataset / "prompts.parquet", [box(f"cam{i}") for i in range(videos)])
     run, trace, dice = tmp_path / "run", tmp_path / "trace", random.Random(7)
     settings = ["checkpoint.every_frames=3", "retry.max_attempts=9"]
-    process = start(dataset, run, *settings, SAM2_BATCH_FAULT=f"trace:frame:0:{trace}")
+    process = start(dataset, run, *settings, SAM2_BATCH_FAULT=f"trace:frame:0:{trace};slow:frame:40:")
     driver, killed, seen = psutil.Process(process.pid), 0, []
     due = sorted(dice.sample(range(videos * 6), kills))
     started = time.monotonic()

@@ -1,7 +1,6 @@
 """`ray job submit` to a cluster's head: submitted, its logs read, its masks read."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,23 +11,11 @@ import psutil
 import pytest
 import requests
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, free_ports
 from tests.jobs.conftest import masks_in, segment
 
 RAY = Path(sys.executable).with_name("ray")
 ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled", "NO_COLOR": "1"}
-
-
-def free_ports(count: int) -> list[int]:
-    """Return free ports outside 10002 to 19999, which Ray gives to its workers."""
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    assert not any(10002 <= port <= 19999 for port in ports)
-    return ports
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from tests.tools.tiny import disk, tiny_bank
 from tools.nano.backdrop import there_and_back
 from tools.nano.bank_files import PATCH_PX, read_bank, write_bank
 from tools.nano.motion import Path, cross, leave, vanish, wander
+from tools.nano.pictures import picture, read_pictures
 from tools.nano.regions import segment
 from tools.nano.scenes import REAL, Actor, paint
 from tools.nano.sprites import Deformation, Look, Sprite
@@ -122,7 +123,7 @@ def test_a_segmentation_parts_what_differs():
 
 def test_a_bank_is_read_as_it_was_written_and_its_parts_share_nothing(tmp_path):
     bank = tiny_bank(held_out=True)
-    write_bank(tmp_path, bank.sources, bank.tracks, bank.silhouettes)
+    write_bank(tmp_path, bank.sources, bank.tracks, bank.silhouettes, bank.pictures)
     again = read_bank(tmp_path)
     assert np.array_equal(again.sources[0].frames, bank.sources[0].frames)
     assert np.array_equal(again.tracks[0].mask(3), bank.tracks[0].mask(3))
@@ -131,3 +132,35 @@ def test_a_bank_is_read_as_it_was_written_and_its_parts_share_nothing(tmp_path):
     assert [source.name for source in held_out.sources] == ["still"]
     assert not held_out.tracks
     assert len(trained.silhouettes) + len(held_out.silhouettes) == len(bank.silhouettes)
+
+
+def drawn_object() -> np.ndarray:
+    """Return BGR and alpha of a red body with a blue head."""
+    bgra = np.zeros((200, 120, 4), np.uint8)
+    cv2.ellipse(bgra, (60, 130), (40, 60), 0, 0, 360, (0, 0, 250, 255), -1)
+    cv2.circle(bgra, (60, 50), 30, (250, 0, 0, 255), -1)
+    return bgra
+
+
+def test_a_picture_is_an_object_with_its_own_colours_which_go_on_beyond_its_edge():
+    patch = picture(drawn_object())
+    assert patch.shape == (PATCH_PX, PATCH_PX, 4)
+    inside = cv2.erode(patch[..., 3], np.ones((5, 5), np.uint8)) > 250
+    red, blue = (np.abs(patch[..., :3].astype(int) - colour).max(-1) < 40 for colour in (RED, BLUE))
+    assert (red | blue)[inside].mean() > 0.95
+    assert red[inside].any() and blue[inside].any()
+    assert patch[5, PATCH_PX // 2, 2] > 100, "above the head it is blue, too"
+
+
+def test_pictures_that_are_variants_or_have_no_alpha_are_left_out(tmp_path):
+    for name in ("one.png", "one_1f3fb.png"):
+        cv2.imwrite(str(tmp_path / name), drawn_object())
+    cv2.imwrite(str(tmp_path / "photo.png"), drawn_object()[..., :3])
+    assert len(read_pictures(tmp_path, ["1f3fb"])) == 1
+
+
+def test_held_out_pictures_are_not_trained_on():
+    bank = tiny_bank(held_out=True)
+    trained, held_out = (bank.part(held_out=held_out).pictures for held_out in (False, True))
+    assert len(trained) + len(held_out) == len(bank.pictures)
+    assert not any(np.array_equal(one, other) for one in trained for other in held_out)

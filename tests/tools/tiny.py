@@ -20,12 +20,15 @@ def tiny_bank(held_out: bool = False) -> Bank:
         Source("moving", frames),
         Source("still", rng.integers(0, 255, (1, 64, 96, 3), np.uint8), held_out),
     ]
-    return Bank(sources, [pack_track(0, 0, masks, is_object=True)], shapes)
+    pictures = np.stack(
+        [np.dstack([rng.integers(0, 255, (*shape.shape, 3), np.uint8), shape]) for shape in shapes]
+    )
+    return Bank(sources, [pack_track(0, 0, masks, is_object=True)], shapes, pictures)
 
 
 def write_tiny_bank(folder: Path) -> Path:
     bank = tiny_bank(held_out=True)
-    write_bank(folder, bank.sources, bank.tracks, bank.silhouettes)
+    write_bank(folder, bank.sources, bank.tracks, bank.silhouettes, bank.pictures)
     return folder
 
 

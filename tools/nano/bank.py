@@ -1,7 +1,8 @@
 """Build the data bank: python -m tools.nano.bank --raw DIR --out BANK
 
-DIR holds videos, images and silhouettes; `sources.json` beside this file says which silhouettes, what is held
-out, and where objects are. What is in DIR and not named there gives backgrounds, textures and regions.
+DIR holds videos, images and silhouettes, and in `pictures/` objects with alpha; `sources.json` beside this
+file says which silhouettes, which pictures not, what is held out, and where objects are. What is in DIR and
+not named there gives backgrounds, textures and regions.
 """
 
 import argparse
@@ -14,11 +15,13 @@ import cv2
 import numpy as np
 
 from tools.nano.bank_files import Source, Track, pack_track, write_bank
+from tools.nano.pictures import read_pictures
 from tools.nano.regions import regions
 from tools.nano.silhouettes import read_silhouettes
 from tools.nano.tracks import carry, follow_object, follow_region, mask_in_box
 
 SOURCES = Path(__file__).with_name("sources.json")
+PICTURES = "pictures"  # folder in that of the raw files
 VIDEOS, IMAGES = {".mp4", ".mov", ".mkv", ".webm"}, {".jpg", ".jpeg", ".png"}
 SHORT_SIDE_PX = 256
 FRAMES = 60  # of a video
@@ -96,8 +99,12 @@ def build(raw: Path, out: Path) -> None:
             f"{path.name}: {len(source.frames)} frames, {len(boxes)} objects, {len(new)} tracks", flush=True
         )
     silhouettes = read_silhouettes([raw / name for name in about["silhouettes"] if (raw / name).exists()])
-    write_bank(out, sources, tracks, silhouettes)
-    print(f"{len(sources)} sources, {len(tracks)} tracks, {len(silhouettes)} silhouettes in {out}")
+    pictures = read_pictures(raw / PICTURES, about["pictures_without"])
+    write_bank(out, sources, tracks, silhouettes, pictures)
+    print(
+        f"{len(sources)} sources, {len(tracks)} tracks, {len(silhouettes)} silhouettes, "
+        f"{len(pictures)} pictures in {out}"
+    )
 
 
 def main() -> None:

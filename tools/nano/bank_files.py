@@ -4,6 +4,7 @@ BANK/bank.json          sources and tracks: names, sizes, what is held out
 BANK/frames/<n>.npy     frames of source n, mapped into memory, never read as a whole
 BANK/tracks.npz         masks of track n, packed to bits
 BANK/silhouettes.npy    shapes without a picture
+BANK/pictures.npy       pictures of objects
 """
 
 import json
@@ -17,8 +18,8 @@ import numpy as np
 from pipeline.storage.files import complete_or_absent
 
 PATCH_PX = 160  # side of the square patch that a silhouette or a texture fills
-OBJECT_SHARE = 0.6  # of the tracks drawn; regions are many more, but people ask for objects
-HELD_OUT_EVERY = 10  # each tenth silhouette is held out
+OBJECT_SHARE = 0.9  # of the tracks drawn; regions are many more, but people ask for objects
+HELD_OUT_EVERY = 10  # each tenth silhouette and picture is held out
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Bank:
     sources: Sequence[Source]
     tracks: Sequence[Track]
     silhouettes: np.ndarray  # (shape, PATCH_PX, PATCH_PX) uint8, 0 to 255
+    pictures: np.ndarray  # (picture, PATCH_PX, PATCH_PX, 4) uint8, RGB and alpha
 
     def draw_track(self, rng: np.random.Generator) -> Track:
         """Return a random track, an object's in OBJECT_SHARE of all draws; the bank must have tracks."""
@@ -69,7 +71,6 @@ class Bank:
         if not kept:
             raise ValueError(f"no source of the bank has held_out={held_out}")
         position = {index: new for new, index in enumerate(kept)}
-        every = np.arange(len(self.silhouettes)) % HELD_OUT_EVERY == 0
         return Bank(
             [self.sources[index] for index in kept],
             [
@@ -77,8 +78,13 @@ class Bank:
                 for track in self.tracks
                 if track.source in position
             ],
-            self.silhouettes[every == held_out],
+            *(_part(patches, held_out) for patches in (self.silhouettes, self.pictures)),
         )
+
+
+def _part(patches: np.ndarray, held_out: bool) -> np.ndarray:
+    every = np.arange(len(patches)) % HELD_OUT_EVERY == 0
+    return patches[every == held_out]
 
 
 def pack_track(source: int, first_frame: int, masks: np.ndarray, is_object: bool) -> Track:
@@ -88,7 +94,11 @@ def pack_track(source: int, first_frame: int, masks: np.ndarray, is_object: bool
 
 
 def write_bank(
-    folder: Path, sources: Iterable[Source], tracks: Sequence[Track], silhouettes: np.ndarray
+    folder: Path,
+    sources: Iterable[Source],
+    tracks: Sequence[Track],
+    silhouettes: np.ndarray,
+    pictures: np.ndarray,
 ) -> None:
     """Write a bank; `bank.json` comes last, so that a bank without it is an incomplete one."""
     (folder / "frames").mkdir(parents=True, exist_ok=True)
@@ -97,6 +107,7 @@ def write_bank(
         np.save(folder / "frames" / f"{index}.npy", source.frames)
         described.append({"name": source.name, "held_out": source.held_out})
     np.save(folder / "silhouettes.npy", silhouettes)
+    np.save(folder / "pictures.npy", pictures)
     packed: dict[str, Any] = {str(n): track.packed for n, track in enumerate(tracks)}
     np.savez_compressed(folder / "tracks.npz", **packed)
     about = [
@@ -121,4 +132,5 @@ def read_bank(folder: Path) -> Bank:
             Track(row["source"], row["first_frame"], tuple(row["size_hw"]), packed[str(n)], row["is_object"])
             for n, row in enumerate(about["tracks"])
         ]
-    return Bank(sources, tracks, np.load(folder / "silhouettes.npy"))
+    silhouettes, pictures = (np.load(folder / name) for name in ("silhouettes.npy", "pictures.npy"))
+    return Bank(sources, tracks, silhouettes, pictures)

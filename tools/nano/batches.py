@@ -15,7 +15,7 @@ from tools.nano.synth import Wish, make_clip
 
 KIND_SHARES = {PromptKind.mask: 0.34, PromptKind.box: 0.32, PromptKind.click: 0.34}
 STILL_KINDS = (PromptKind.box, PromptKind.click)
-EVENTFUL = 1.5  # absence is rare enough for a network to ignore it
+EVENTFUL = 1.2  # absence is rare enough for a network to ignore it
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SLOWEST, FASTEST = 0.001, 0.12  # a frame; drawn evenly by order of magnitude
-SMALLEST, LARGEST = 0.07, 0.9  # longer side of an object
+SMALLEST, LARGEST = 0.15, 0.9  # longer side of an object
 WIDE_SCREEN = 9 / 16  # the model sees a square, into which most videos are squeezed
 
 

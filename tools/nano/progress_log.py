@@ -14,9 +14,10 @@ from tools.nano.unroll import Term
 class ProgressLog:
     """Collects measures between two lines and writes a line when its time has come."""
 
-    def __init__(self, path: Path, every_seconds: float):
+    def __init__(self, path: Path, every_seconds: float, speaks: bool = True):
         self.path = path
         self.every_seconds = every_seconds
+        self.speaks = speaks  # false: of several processes, another one writes
         self._restart()
 
     def _restart(self) -> None:
@@ -54,6 +55,8 @@ class ProgressLog:
             self._restart()
 
     def write(self, line: str) -> None:
+        if not self.speaks:
+            return
         line = time.strftime("%Y-%m-%d %H:%M:%S ") + line
         print(line, flush=True)
         with self.path.open("a") as file:

@@ -9,10 +9,12 @@ from tools.nano.bank_files import PATCH_PX, Bank, Track
 from tools.nano.silhouettes import centred, made_shape, to_patch
 from tools.nano.textures import recoloured, texture
 
+PICTURED = 0.4  # share of objects that are pictures
 CUT_OUT, ANNOTATED = (
     0.45,
     0.37,
-)  # shares of objects with a real picture, and with a real shape; the rest are made
+)  # shares of the others that are cut out of frames, and with a real shape; the rest are made
+LARGEST_STAIN = 0.6  # of a picture's colours
 LARGEST_WOBBLE_PX = 7.0
 
 
@@ -108,9 +110,21 @@ def shape(bank: Bank, rng: np.random.Generator) -> np.ndarray:
 
 
 def new_look(bank: Bank, rng: np.random.Generator) -> Look:
-    """Return a look that is cut out of a real picture, or a shape filled with one or more textures."""
+    """Return a picture, a look that is cut out of a frame, or a shape filled with one or more textures."""
+    if len(bank.pictures) and rng.random() < PICTURED:
+        return pictured(bank, rng)
     cut = cut_out(bank, rng) if bank.tracks and rng.random() < CUT_OUT else None
     return cut or Look(_parts(bank, rng), shape(bank, rng))
+
+
+def pictured(bank: Bank, rng: np.random.Generator) -> Look:
+    """Return the look of a picture, its colours at times exchanged, and in part another texture's."""
+    patch = bank.pictures[rng.integers(len(bank.pictures))]
+    patch = np.ascontiguousarray(patch[:, ::-1] if rng.random() < 0.5 else patch)
+    colours = patch[..., :3][..., rng.permutation(3)] if rng.random() < 0.5 else patch[..., :3]
+    share = rng.uniform(0, LARGEST_STAIN) if rng.random() < 0.6 else 0.0
+    stained = (1 - share) * colours + share * texture(bank, rng)
+    return Look(stained.astype(np.uint8), patch[..., 3])
 
 
 def like(other: Look, bank: Bank, rng: np.random.Generator) -> Look:

@@ -50,7 +50,14 @@ def _around(network: SAM2Base, seed: int, device: str) -> TrainingState:
     chosen = {id(weight) for weight in matrices}
     others = [weight for weight in network.parameters() if id(weight) not in chosen]
     groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
-    return TrainingState(network, average, torch.optim.AdamW(groups, lr=0.0, betas=BETAS), seed)
+    optimiser = torch.optim.AdamW(groups, lr=0.0, betas=BETAS)
+    for weight in network.parameters():  # which else come with a weight's first gradient, when it may be
+        optimiser.state[weight] = {
+            "step": torch.tensor(0.0),
+            "exp_avg": torch.zeros_like(weight),
+            "exp_avg_sq": torch.zeros_like(weight),
+        }
+    return TrainingState(network, average, optimiser, seed)
 
 
 def save(state: TrainingState, path: Path) -> None:

@@ -20,6 +20,7 @@ from tools.nano.network import load_weights, set_image_size
 from tools.nano.progress_log import ProgressLog
 from tools.nano.schedule import CURRICULA, Plan, learning_rate, parse_plan
 from tools.nano.state import TrainingState, begin, resume, save
+from tools.nano.together import Team
 from tools.nano.unroll import Teaching, clip_terms, total_loss
 
 LARGEST_GRADIENT = 1.0
@@ -50,27 +51,35 @@ class Trainer:
         self.settings = settings
         self.state = _state_of(settings)
         self.curriculum = CURRICULA[self.state.history[-1]["curriculum"]]
-        self.log = ProgressLog(settings.state.with_suffix(".log"), settings.log_seconds)
+        self.team = Team()
+        self.log = ProgressLog(settings.state.with_suffix(".log"), settings.log_seconds, self.team.rank == 0)
 
     def run(self, stopped: Callable[[], bool] = lambda: False) -> TrainingState:
         """Train until the plan is fulfilled or `stopped`; store the state now and then, and at the end."""
-        settings, state = self.settings, self.state
+        settings, state, team = self.settings, self.state, self.team
         batches = made(
             Batches(read_bank(settings.bank).part(held_out=False), state.seed),
             self._orders(),
             settings.workers,
         )
         saved = time.monotonic()
-        while self._progress() < 1 and not stopped():
-            began = time.monotonic()
-            self._step([next(batches) for _ in range(self.curriculum.batches)])
-            state.seconds += time.monotonic() - began
+        while self._progress() < 1 and not team.any_says(stopped()):
+            for _ in range(team.round_steps):
+                began = time.monotonic()
+                self._step([next(batches) for _ in range(self.curriculum.batches)])
+                state.seconds += time.monotonic() - began
+            team.average(state)
             if time.monotonic() - saved > settings.save_seconds:
-                save(state, settings.state)
+                self._save()
                 saved = time.monotonic()
-        save(state, settings.state)
+        self._save()
         self.log.write(f"stored step {state.step}, {state.seconds:.0f} s in {settings.state}")
+        team.leave()
         return state
+
+    def _save(self) -> None:
+        if self.team.rank == 0:
+            save(self.state, self.settings.state)
 
     def _progress(self) -> float:
         return self.settings.plan.progress(self.state.step, self.state.seconds)
@@ -78,9 +87,10 @@ class Trainer:
     def _orders(self) -> Iterator[Order]:
         """Yield the orders of all steps to come; those made ahead of time see the clock of that time."""
         curriculum, step = self.curriculum, self.state.step
+        first = self.team.rank * curriculum.batches
         while True:
             stage = curriculum.stage(self.settings.plan.progress(step, self.state.seconds))
-            yield from (Order(step, place, stage) for place in range(curriculum.batches))
+            yield from (Order(step, first + place, stage) for place in range(curriculum.batches))
             step += 1
 
     def _step(self, batches: list[Batch]) -> None:
