@@ -1,6 +1,7 @@
 """Training changes weights, goes on as if it had never stopped, and its weights load and can be judged."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -14,12 +15,13 @@ from safetensors import safe_open
 
 from tests.conftest import REPOSITORY
 from tests.tools.tiny import write_sequence, write_tiny_bank
-from tools.nano import evaluate, export
+from tools.nano import evaluate, export, train
 from tools.nano.losses import Decoded, frame_loss
 from tools.nano.network import load_weights, official_predictor
 from tools.nano.prompts import NEGATIVE, POSITIVE, correction
 from tools.nano.schedule import CURRICULA, Plan, learning_rate, parse_plan
 from tools.nano.train import Settings, Trainer
+from tools.nano.unroll import total_loss
 
 BUNDLED = REPOSITORY / "pipeline" / "bundled" / "nano" / "sam2_nano.safetensors"
 STEPS = 4
@@ -61,6 +63,15 @@ def test_stopping_and_resuming_gives_the_same_weights_to_the_bit(bank, trained, 
     undisturbed, resumed = (torch.load(path, weights_only=True) for path in (trained, state))
     for name in ("model", "average"):
         assert all(torch.equal(tensor, resumed[name][key]) for key, tensor in undisturbed[name].items())
+
+
+def test_a_broken_step_changes_no_weight_and_is_counted(bank, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "total_loss", lambda terms: math.nan * total_loss(terms))
+    broken = trainer(bank, tmp_path / "state.pt", log_seconds=0.0)
+    state, before = broken.run(), load_weights(BUNDLED)
+    assert state.step == STEPS
+    assert all(torch.equal(tensor, before[name]) for name, tensor in state.network.state_dict().items())
+    assert "skipped 1.000" in (tmp_path / "state.log").read_text()
 
 
 def test_a_signal_stores_the_state(bank, tmp_path):

@@ -42,6 +42,8 @@ def read_source(path: Path, held_out: bool) -> tuple[Source, int]:
     while len(frames) < FRAMES * step and video.grab():
         keep = len(frames) % step == 0
         frames.append(shrink(_rgb(video.retrieve()[1], path)) if keep else None)
+    if not frames:
+        raise ValueError(f"{path}: no frame can be decoded")
     return Source(path.name, np.stack([frame for frame in frames if frame is not None]), held_out), step
 
 
@@ -62,6 +64,10 @@ def object_tracks(index: int, source: Source, step: int, boxes: list[dict]) -> I
     for box in boxes:
         start = min(round(box["frame_index"] / step), len(source.frames) - 1)
         mask = mask_in_box(source.frames[start], box["box_xyxy"])
+        if not mask.any():
+            raise ValueError(
+                f"{source.name}: no object in box {box['box_xyxy']} of frame {box['frame_index']}"
+            )
         first, masks = carry(source.frames, start, mask, follow_object, OBJECT_REACH)
         yield pack_track(index, first, masks, is_object=True)
 
@@ -75,21 +81,31 @@ def region_tracks(index: int, source: Source) -> Iterator[Track]:
             yield pack_track(index, first, masks, is_object=False)
 
 
-def raw_files(raw: Path) -> list[Path]:
-    """Return videos and images of `raw`, then those of scikit-image where it is installed."""
+def raw_files(raw: Path, about: dict) -> list[Path]:
+    """Return videos and images of `raw`, then those of scikit-image where it is installed.
+
+    Raises:
+        FileNotFoundError: Something that `about` (of sources.json) names is not there.
+    """
+    named = {box["source"] for box in about["boxes"]} | {*about["held_out"], *about["silhouettes"], PICTURES}
+    if missing := sorted(name for name in named if not (raw / name).exists()):
+        raise FileNotFoundError(
+            f"{raw}: without {', '.join(missing)}; docs/nano.md says where they come from"
+        )
     folders = [raw]
     spec = find_spec("skimage")
     if spec and spec.origin:
         folders.append(Path(spec.origin).parent / "data")
+    found = [path for folder in folders for path in sorted(folder.glob("*"))]
     fitting = VIDEOS | IMAGES
-    return [path for folder in folders for path in sorted(folder.glob("*")) if path.suffix.lower() in fitting]
+    return [path for path in found if path.suffix.lower() in fitting and path.name not in about["never"]]
 
 
 def build(raw: Path, out: Path) -> None:
     """Write the bank of `raw` to `out`."""
     about = json.loads(SOURCES.read_text())
     sources, tracks = [], []
-    for index, path in enumerate(raw_files(raw)):
+    for index, path in enumerate(raw_files(raw, about)):
         source, step = read_source(path, path.name in about["held_out"])
         sources.append(source)
         boxes = [box for box in about["boxes"] if box["source"] == path.name]
@@ -98,7 +114,7 @@ def build(raw: Path, out: Path) -> None:
         print(
             f"{path.name}: {len(source.frames)} frames, {len(boxes)} objects, {len(new)} tracks", flush=True
         )
-    silhouettes = read_silhouettes([raw / name for name in about["silhouettes"] if (raw / name).exists()])
+    silhouettes = read_silhouettes([raw / name for name in about["silhouettes"]])
     pictures = read_pictures(raw / PICTURES, about["pictures_without"])
     write_bank(out, sources, tracks, silhouettes, pictures)
     print(

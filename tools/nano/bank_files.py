@@ -66,7 +66,7 @@ class Bank:
         return fitting[int(rng.integers(len(fitting)))]
 
     def part(self, held_out: bool) -> "Bank":
-        """Return what may be trained on, or what is held out; the two share no picture and no shape."""
+        """Return what may be trained on, or what is held out; the two share no source and no patch."""
         kept = [index for index, source in enumerate(self.sources) if source.held_out == held_out]
         if not kept:
             raise ValueError(f"no source of the bank has held_out={held_out}")
@@ -101,6 +101,8 @@ def write_bank(
     pictures: np.ndarray,
 ) -> None:
     """Write a bank; `bank.json` comes last, so that a bank without it is an incomplete one."""
+    if (folder / "bank.json").exists():
+        raise FileExistsError(f"{folder}: holds a bank, which a training may be reading; give another folder")
     (folder / "frames").mkdir(parents=True, exist_ok=True)
     described = []
     for index, source in enumerate(sources):
@@ -122,6 +124,8 @@ def read_bank(folder: Path) -> Bank:
     """Return the bank in `folder`. Frames stay on disk until a clip asks for them."""
     if not (folder / "bank.json").is_file():
         raise FileNotFoundError(f"{folder}: no bank.json; make the bank with python -m tools.nano.bank")
+    if not (folder / "pictures.npy").is_file():
+        raise FileNotFoundError(f"{folder}: no pictures.npy; an older program's bank, to be made again")
     about = json.loads((folder / "bank.json").read_text())
     sources = [
         Source(row["name"], np.load(folder / "frames" / f"{index}.npy", mmap_mode="r"), row["held_out"])

@@ -46,7 +46,7 @@ class Batches(Dataset):
         self.seed = seed
 
     def __getitem__(self, order: Order) -> Batch:
-        cv2.setNumThreads(0)  # workers are as many as there are cores
+        cv2.setNumThreads(0)  # processes are what is parallel
         seed = (self.seed, order.step, order.place)
         rng = np.random.default_rng(seed)
         still = rng.random() < order.stage.still_share
@@ -56,13 +56,15 @@ class Batches(Dataset):
         if still:
             kind = STILL_KINDS[rng.integers(len(STILL_KINDS))]
         wish = Wish(shape.frames, order.stage.side_px, shape.objects, EVENTFUL)
-        clips = [make_clip(self.bank, np.random.default_rng((*seed, n)), wish) for n in range(shape.clips)]
+        # Not from 0 on: to NumPy, (a, b, c, 0) is (a, b, c).
+        seeds = [(*seed, number) for number in range(1, shape.clips + 2)]
+        clips = [make_clip(self.bank, np.random.default_rng(each), wish) for each in seeds[:-1]]
         return Batch(
             np.stack([clip.frames for clip in clips]),
             np.concatenate([clip.masks for clip in clips]),
             np.repeat(np.arange(len(clips)), [len(clip.masks) for clip in clips]),
             kind,
-            (*seed, shape.clips),
+            seeds[-1],
         )
 
 

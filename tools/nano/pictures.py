@@ -30,7 +30,7 @@ def picture(bgra: np.ndarray | None) -> np.ndarray | None:
 
     Its colours go on beyond its edge, for the shape may change over them.
     """
-    if bgra is None or bgra.ndim != 3 or bgra.shape[2] != 4:
+    if bgra is None or bgra.dtype != np.uint8 or bgra.ndim != 3 or bgra.shape[2] != 4:
         return None
     mask = (bgra[..., 3] > 127).astype(np.uint8)
     if not mask.any() or to_patch(mask) is None:

@@ -51,7 +51,8 @@ def _around(network: SAM2Base, seed: int, device: str) -> TrainingState:
     others = [weight for weight in network.parameters() if id(weight) not in chosen]
     groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=0.0, betas=BETAS)
-    for weight in network.parameters():  # which else come with a weight's first gradient, when it may be
+    # Now, not with a weight's first gradient: all processes must have the same tensors to take the mean of.
+    for weight in network.parameters():
         optimiser.state[weight] = {
             "step": torch.tensor(0.0),
             "exp_avg": torch.zeros_like(weight),

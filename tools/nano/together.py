@@ -31,7 +31,7 @@ class Team:
         return bool(self._largest(float(this_one)))
 
     def average(self, state: TrainingState) -> None:
-        """Let all processes have the mean of their weights and moments, and the clock of the slowest."""
+        """Let all processes have the mean of what they learnt, and the clock of the slowest."""
         if self.size == 1:
             return
         for tensor in _learnt(state):
@@ -54,6 +54,8 @@ class Team:
 
 
 def _learnt(state: TrainingState) -> Iterator[torch.Tensor]:
+    """Yield weights, Adam's moments, and the running mean of the weights."""
     for weight in state.network.parameters():
         yield weight.data
         yield from state.optimiser.state[weight].values()
+    yield from state.average.values()

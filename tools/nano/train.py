@@ -51,7 +51,9 @@ class Trainer:
         self.settings = settings
         self.state = _state_of(settings)
         self.curriculum = CURRICULA[self.state.history[-1]["curriculum"]]
+        # After the state is read: processes meet here, so that none stores before all have read.
         self.team = Team()
+        self.state.history[-1]["processes"] = self.team.size
         self.log = ProgressLog(settings.state.with_suffix(".log"), settings.log_seconds, self.team.rank == 0)
 
     def run(self, stopped: Callable[[], bool] = lambda: False) -> TrainingState:
@@ -102,7 +104,9 @@ class Trainer:
         for batch in batches:
             self._descend(batch, progress, len(batches))
         norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), LARGEST_GRADIENT)
-        if math.isfinite(norm):  # else: one broken batch, which is left out
+        finite = math.isfinite(norm)
+        self.log.add("skipped", torch.tensor(float(not finite)))
+        if finite:  # else: one broken batch, which is left out
             state.optimiser.step()
             state.average_weights()
             self.log.add("gradient", norm.detach())
