@@ -1,6 +1,7 @@
 """What all tests share: where the real data is, free ports, and one thread for torch."""
 
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from tests.one_at_a_time import ONE_AT_A_TIME
 # Before torch is imported. Threads that wait for each other spin, and on a machine that does something
 # else besides, small models then run a hundred times slower; alone, a second thread hardly helps them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell's background jobs ignore Ctrl-C, and so would all that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.storage.s3", "tests.storage.gcs_dialect"]
 

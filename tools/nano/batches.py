@@ -1,4 +1,4 @@
-"""Batches of clips: each is a function of seed, step and place in the step, whoever makes it and when."""
+"""Batches of clips: each is a function of seed, step and process, whoever makes it and when."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ class Order:
     """Which batch to make."""
 
     step: int
-    place: int  # among the batches of the step
+    rank: int  # of the process, among those that train together
     stage: Stage
 
 
@@ -47,7 +47,7 @@ class Batches(Dataset):
 
     def __getitem__(self, order: Order) -> Batch:
         cv2.setNumThreads(0)  # processes are what is parallel
-        seed = (self.seed, order.step, order.place)
+        seed = (self.seed, order.step, order.rank)
         rng = np.random.default_rng(seed)
         still = rng.random() < order.stage.still_share
         shape = order.stage.still if still else order.stage.moving[rng.integers(len(order.stage.moving))]

@@ -95,6 +95,7 @@ def speed(predictor: SAM2VideoPredictor, sequence: Sequence) -> float:
 
 def evaluate(arguments: argparse.Namespace) -> dict:
     predictor = official_predictor(load_weights(arguments.weights), arguments.device)
+    held_out = read_bank(arguments.bank).part(held_out=True) if arguments.bank else None
     figures = {
         "weights": arguments.weights.name,
         "torch_threads": torch.get_num_threads(),
@@ -102,11 +103,9 @@ def evaluate(arguments: argparse.Namespace) -> dict:
     }
     figures["truth"] = truth_figures(predictor, arguments.truth, arguments.overlays, arguments.overlay)
     figures["frames_per_second"] = speed(predictor, read_sequences(arguments.truth)[0])
-    if arguments.bank:
+    if held_out:
         wish = Wish(arguments.clip_frames, arguments.clip_px, 3, EVENTFUL)
-        figures["held_out"] = judge(
-            predictor, read_bank(arguments.bank).part(held_out=True), arguments.clips, wish
-        )
+        figures["held_out"] = judge(predictor, held_out, arguments.clips, wish)
     return figures
 
 

@@ -32,9 +32,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Stages, and how many batches a step has."""
+    """Stages, one after the other."""
 
-    batches: int
     stages: tuple[Stage, ...]
     balance_until: float  # share of the training in which the balanced loss fades out to its floor
 
@@ -49,9 +48,8 @@ class Curriculum:
 _CPU = Stage(1.0, 256, (Shape(1, 3, 4), Shape(1, 3, 8)), Shape(3, 3, 1), 0.35, 0.05)
 _GPU = Stage(1.0, 256, (Shape(32, 3, 8), Shape(16, 3, 16)), Shape(64, 4, 1), 0.3, 0.05)
 CURRICULA = {
-    "cpu": Curriculum(1, (_CPU,), 0.3),
+    "cpu": Curriculum((_CPU,), 0.3),
     "cpu-scratch": Curriculum(
-        1,
         (
             Stage(0.15, 128, (Shape(5, 3, 2),), Shape(6, 4, 1), 0.5, 0.6),
             Stage(0.4, 128, (Shape(2, 3, 4), Shape(1, 3, 8)), Shape(6, 4, 1), 0.4, 0.3),
@@ -59,9 +57,8 @@ CURRICULA = {
         ),
         0.45,
     ),
-    "gpu": Curriculum(1, (_GPU,), 0.2),
+    "gpu": Curriculum((_GPU,), 0.2),
     "gpu-scratch": Curriculum(
-        1,
         (
             Stage(0.1, 128, (Shape(64, 3, 2),), Shape(128, 4, 1), 0.5, 0.6),
             Stage(0.3, 128, (Shape(48, 3, 4), Shape(32, 3, 8)), Shape(128, 4, 1), 0.4, 0.3),
@@ -69,9 +66,7 @@ CURRICULA = {
         ),
         0.35,
     ),
-    "tiny": Curriculum(
-        1, (Stage(1.0, 64, (Shape(1, 2, 3),), Shape(1, 2, 1), 0.5, 0.1),), 1.0
-    ),  # to try things
+    "tiny": Curriculum((Stage(1.0, 64, (Shape(1, 2, 3),), Shape(1, 2, 1), 0.5, 0.1),), 1.0),  # to try things
 }
 
 

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -68,7 +69,7 @@ class Trainer:
         while self._progress() < 1 and not team.any_says(stopped()):
             for _ in range(team.round_steps):
                 began = time.monotonic()
-                self._step([next(batches) for _ in range(self.curriculum.batches)])
+                self._step(next(batches))
                 state.seconds += time.monotonic() - began
             team.average(state)
             if time.monotonic() - saved > settings.save_seconds:
@@ -88,21 +89,17 @@ class Trainer:
 
     def _orders(self) -> Iterator[Order]:
         """Yield the orders of all steps to come; those made ahead of time see the clock of that time."""
-        curriculum, step = self.curriculum, self.state.step
-        first = self.team.rank * curriculum.batches
-        while True:
-            stage = curriculum.stage(self.settings.plan.progress(step, self.state.seconds))
-            yield from (Order(step, first + place, stage) for place in range(curriculum.batches))
-            step += 1
+        for step in count(self.state.step):
+            stage = self.curriculum.stage(self.settings.plan.progress(step, self.state.seconds))
+            yield Order(step, self.team.rank, stage)
 
-    def _step(self, batches: list[Batch]) -> None:
+    def _step(self, batch: Batch) -> None:
         state, progress = self.state, self._progress()
         rate = learning_rate(self.settings.peak_rate, state.step, progress)
         for group in state.optimiser.param_groups:
             group["lr"] = rate
         state.optimiser.zero_grad(set_to_none=True)
-        for batch in batches:
-            self._descend(batch, progress, len(batches))
+        self._descend(batch, progress)
         norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), LARGEST_GRADIENT)
         finite = math.isfinite(norm)
         self.log.add("skipped", torch.tensor(float(not finite)))
@@ -111,18 +108,17 @@ class Trainer:
             state.average_weights()
             self.log.add("gradient", norm.detach())
         state.step += 1
-        frames = sum(batch.frames.shape[0] * batch.frames.shape[1] for batch in batches)
-        self.log.end_step(state.step, state.seconds, frames, rate)
+        self.log.end_step(state.step, state.seconds, batch.frames.shape[0] * batch.frames.shape[1], rate)
 
-    def _descend(self, batch: Batch, progress: float, shares: int) -> None:
-        """Add the gradient of a batch."""
+    def _descend(self, batch: Batch, progress: float) -> None:
+        """Leave the gradient of a batch in the network."""
         curriculum, device = self.curriculum, self.settings.device
         teaching = Teaching(curriculum.stage(progress).told_share, curriculum.balance(progress))
         set_image_size(self.state.network, batch.frames.shape[2])
         with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=self.settings.bf16):
             terms = clip_terms(self.state.network, batch, device, teaching)
         loss = total_loss(terms)
-        (loss / shares).backward()
+        loss.backward()
         self.log.add("loss", loss.detach())
         self.log.add_terms(terms, batch.kind)
 
