@@ -9,8 +9,7 @@ import pytest
 from pycocotools import mask as coco
 
 from tests.clips import moving_shapes, write_video
-from tests.tools.test_nano_clips import drawn_object
-from tests.tools.tiny import disk, write_tiny_bank
+from tests.tools.tiny import disk, drawn_object, write_tiny_bank
 from tools.nano import bank
 from tools.nano.bank_files import read_bank
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.tools.tiny import disk, tiny_bank
+from tests.tools.tiny import disk, drawn_object, tiny_bank
 from tools.nano.backdrop import there_and_back
 from tools.nano.bank_files import PATCH_PX, read_bank, write_bank
 from tools.nano.motion import Path, cross, leave, vanish, wander
@@ -132,14 +132,6 @@ def test_a_bank_is_read_as_it_was_written_and_its_parts_share_nothing(tmp_path):
     assert [source.name for source in held_out.sources] == ["still"]
     assert not held_out.tracks
     assert (len(trained.silhouettes), len(held_out.silhouettes)) == (19, 3)
-
-
-def drawn_object() -> np.ndarray:
-    """Return BGR and alpha of a red body with a blue head."""
-    bgra = np.zeros((200, 120, 4), np.uint8)
-    cv2.ellipse(bgra, (60, 130), (40, 60), 0, 0, 360, (0, 0, 250, 255), -1)
-    cv2.circle(bgra, (60, 50), 30, (250, 0, 0, 255), -1)
-    return bgra
 
 
 def test_a_picture_is_an_object_with_its_own_colours_which_go_on_beyond_its_edge():

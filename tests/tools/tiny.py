@@ -1,4 +1,4 @@
-"""A bank that takes no time to make, and a sequence with truth."""
+"""A bank that takes no time to make, a picture, and a sequence with truth."""
 
 from pathlib import Path
 
@@ -34,6 +34,14 @@ def write_tiny_bank(folder: Path) -> Path:
 
 def disk(size_hw: tuple[int, int], middle_xy: tuple[int, int], radius: int) -> np.ndarray:
     return cv2.circle(np.zeros(size_hw, np.uint8), middle_xy, radius, (1,), -1)
+
+
+def drawn_object() -> np.ndarray:
+    """Return BGR and alpha of a red body with a blue head."""
+    bgra = np.zeros((200, 120, 4), np.uint8)
+    cv2.ellipse(bgra, (60, 130), (40, 60), 0, 0, 360, (0, 0, 250, 255), -1)
+    cv2.circle(bgra, (60, 50), 30, (250, 0, 0, 255), -1)
+    return bgra
 
 
 def write_sequence(folder: Path, frames: int = 4) -> Path:
