@@ -13,6 +13,7 @@ from pipeline.engine.features import FrameFeatures
 from pipeline.engine.state import ObjectState, VideoState
 from pipeline.records import Direction, Frame, Prompt, Rle
 from tests.engine.oracle import OfficialFrame, official_frames, official_predictor
+from tests.engine.rounding import twins
 from tests.engine.scenes import SIZE_HW, disc, engine_of, logits_of, propagate, scene, track
 
 Logits = dict[tuple[int, int], torch.Tensor]  # by object and frame
@@ -113,6 +114,36 @@ def compare(model: SAM2Base, architecture: str, case: Case) -> Agreement:
         min(_run_iou(ours, theirs, object_id) for object_id in {key[0] for key in ours}),
         min(float(official.logits.std()) for official in theirs.values()),
     )
+
+
+def step_difference_of_twins(model: SAM2Base, architecture: str, case: Case) -> float:
+    """Return the largest difference of a step of ours to itself but for the last bit of the weights."""
+    frames, theirs = scene(case.num_frames, model.image_size), official_runs(model, architecture, case)
+
+    def steps(model: SAM2Base) -> Logits:
+        engine = engine_of(model, TrackingConfig(max_conditioning_frames=case.max_conditioning))
+        return {
+            key: one_step(engine, frames[key[1]], official.before, case)
+            for key, official in theirs.items()
+            if official.before is not None
+        }
+
+    ours = steps(model)
+    differences = [
+        (logits - ours[key]).abs().max() for twin in twins(model) for key, logits in steps(twin).items()
+    ]
+    return float(max(differences, default=0.0))
+
+
+def iou_of_twins(model: SAM2Base, architecture: str, case: Case) -> float:
+    """Return the least IoU of the official masks with themselves but for the last bit of the weights."""
+    theirs = official_runs(model, architecture, case)
+
+    def iou(twin: SAM2Base) -> float:
+        masks = {key: official.logits for key, official in official_runs(twin, architecture, case).items()}
+        return min(_run_iou(masks, theirs, object_id) for object_id in {key[0] for key in masks})
+
+    return min(map(iou, twins(model)))
 
 
 def _once_a_frame(encode: Callable[[Sequence[Frame]], list]) -> Callable[[Sequence[Frame]], list]:
